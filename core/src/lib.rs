@@ -4,7 +4,21 @@
 
 #![deny(unsafe_code)]
 
+#[forbid(unsafe_code)]
+pub mod bearer;
 pub mod cache;
+#[forbid(unsafe_code)]
+pub mod challenge;
+#[forbid(unsafe_code)]
+pub mod freshness;
+#[forbid(unsafe_code)]
+pub mod introspection;
+#[forbid(unsafe_code)]
+mod json;
+#[forbid(unsafe_code)]
+pub mod jwt;
+#[forbid(unsafe_code)]
+pub mod refusal;
 
 /// Seconds since the Unix epoch, as `ngx_time()` gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,188 @@
+//! How long an introspection answer may be reused (RFC 9111, as a shared cache).
+//!
+//! Where a field is malformed or contradicts itself the answer is stale: a token that is asked for
+//! once more costs a little, one that is honoured for too long is a hole.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, PRAGMA, VARY};
+use http::{HeaderMap, HeaderValue};
+
+use crate::UnixTime;
+
+/// What the configuration says about lifetimes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// The lifetime of an answer that states none; without it such an answer is not stored.
+    pub valid: Option<Duration>,
+    /// The upper bound on any lifetime.
+    pub max_valid: Option<Duration>,
+    /// Take no notice of `Cache-Control`, nor of `Pragma`, its older form.
+    pub ignore_cache_control: bool,
+    /// Take no notice of `Expires`.
+    pub ignore_expires: bool,
+}
+
+/// Until when an answer received at `now` is fresh; nothing if it must not be stored.
+///
+/// The result is later than `now`, and never later than `exp` (the end of the JWT), than
+/// `upper_bound` (what is left in a cache that the answer came from) or than what `policy` allows.
+#[must_use]
+pub fn fresh_until(
+    headers: &HeaderMap,
+    policy: &Policy,
+    exp: Option<UnixTime>,
+    upper_bound: Option<UnixTime>,
+    now: UnixTime,
+) -> Option<UnixTime> {
+    let lifetime = match stated_lifetime(headers, policy, now) {
+        Stated::Nothing => policy.valid?.as_secs(),
+        Stated::Lifetime(lifetime) => lifetime.saturating_sub(age(headers)),
+        Stated::NotStorable => return None,
+    };
+    let max_valid = policy.max_valid.map(|max_valid| after(now, max_valid.as_secs()));
+    let bounds = [exp, upper_bound, max_valid].into_iter().flatten();
+    let end = bounds.fold(after(now, lifetime), UnixTime::min);
+    (end > now).then_some(end)
+}
+
+/// What the answer itself says about its freshness.
+enum Stated {
+    Nothing,
+    /// In seconds; 0 is stale.
+    Lifetime(u64),
+    NotStorable,
+}
+
+fn stated_lifetime(headers: &HeaderMap, policy: &Policy, now: UnixTime) -> Stated {
+    if elements(headers, VARY).any(|field_name| field_name == b"*") {
+        return Stated::NotStorable;
+    }
+    let cache_control = CacheControl::of(headers, policy);
+    if cache_control.forbids_storing {
+        return Stated::NotStorable;
+    }
+    if let Some(lifetime) = cache_control.s_maxage.or(cache_control.max_age) {
+        return Stated::Lifetime(lifetime);
+    }
+    if policy.ignore_expires || !headers.contains_key(EXPIRES) {
+        return Stated::Nothing;
+    }
+    let expires = date(headers, EXPIRES).unwrap_or_default();
+    let date = date(headers, DATE).unwrap_or(now);
+    Stated::Lifetime(expires.0.saturating_sub(date.0))
+}
+
+/// The directives of RFC 9111 section 5.2.2 that matter here. Lifetimes are in seconds.
+#[derive(Default)]
+struct CacheControl {
+    forbids_storing: bool,
+    s_maxage: Option<u64>,
+    max_age: Option<u64>,
+}
+
+impl CacheControl {
+    fn of(headers: &HeaderMap, policy: &Policy) -> Self {
+        if policy.ignore_cache_control {
+            return Self::default();
+        }
+        let mut cache_control = Self::default();
+        for directive in elements(headers, CACHE_CONTROL) {
+            cache_control.add(directive);
+        }
+        if !headers.contains_key(CACHE_CONTROL) {
+            cache_control.forbids_storing = elements(headers, PRAGMA)
+                .any(|directive| directive.eq_ignore_ascii_case(b"no-cache"));
+        }
+        cache_control
+    }
+
+    fn add(&mut self, directive: &[u8]) {
+        let mut halves = directive.splitn(2, |&byte| byte == b'=');
+        let name = halves.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+        let argument = halves.next().unwrap_or_default();
+        if directive.contains(&b'"') && quoted(argument).is_none() {
+            // It may have swallowed the directives after it.
+            self.forbids_storing = true;
+        }
+        match name.as_slice() {
+            // The forms with an argument, `no-cache="field"`, may be taken for those without.
+            b"no-store" | b"no-cache" | b"private" => self.forbids_storing = true,
+            b"s-maxage" => add_lifetime(&mut self.s_maxage, argument),
+            b"max-age" => add_lifetime(&mut self.max_age, argument),
+            _ => {}
+        }
+    }
+}
+
+/// A directive that occurs twice makes the answer stale, as does one that is malformed
+/// (RFC 9111 section 4.2.1).
+fn add_lifetime(lifetime: &mut Option<u64>, argument: &[u8]) {
+    let argument = quoted(argument).unwrap_or(argument);
+    *lifetime = match lifetime {
+        None => Some(delta_seconds(argument).unwrap_or(0)),
+        Some(_) => Some(0),
+    };
+}
+
+/// What is inside a `quoted-string`.
+fn quoted(argument: &[u8]) -> Option<&[u8]> {
+    argument.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+/// The largest `Age` there is, in seconds. A malformed one is ignored (RFC 9111 section 5.1).
+///
+/// The age that could be told from `Date` is left out, as RFC 9111 section 4.2.3 permits: it would
+/// make every answer stale where the clocks of the two servers are a minute apart.
+fn age(headers: &HeaderMap) -> u64 {
+    elements(headers, AGE).filter_map(delta_seconds).max().unwrap_or(0)
+}
+
+/// A `delta-seconds`, no more than 2^31 (RFC 9111 section 1.2.2).
+fn delta_seconds(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |seconds, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte.wrapping_sub(b'0')))?;
+        Some(seconds.saturating_mul(10).saturating_add(digit).min(MAX_DELTA_SECONDS))
+    })
+}
+
+/// The date in a field that must occur once.
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<UnixTime> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let date = httpdate::parse_http_date(value.to_str().ok()?).ok()?;
+    date.duration_since(UNIX_EPOCH).ok().map(|since| UnixTime(since.as_secs()))
+}
+
+/// The elements of a list field (RFC 9110 section 5.6.1), in one line or in several.
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes).flat_map(split_at_commas)
+}
+
+/// A comma inside a quoted string does not separate.
+fn split_at_commas(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    let mut escaped = false;
+    list.split(move |&byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        byte == b',' && !quoted
+    })
+    .map(<[u8]>::trim_ascii)
+    .filter(|element| !element.is_empty())
+}
+
+fn after(now: UnixTime, seconds: u64) -> UnixTime {
+    UnixTime(now.0.saturating_add(seconds))
+}
+
+const MAX_DELTA_SECONDS: u64 = 1 << 31;
