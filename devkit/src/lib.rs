@@ -1,1 +1,26 @@
 //! Test servers and an NGINX launcher.
+//!
+//! The integration tests, the demo and the benchmarks stand on this crate: a real [`Nginx`] with
+//! the module in it, between an [`AuthorizationServer`] and an [`Api`] that record what reaches
+//! them and answer as they are told. The servers run on a runtime of their own, so everything a
+//! test calls may block.
+
+mod answer;
+mod api;
+mod authorization_server;
+mod client;
+mod gateway;
+pub mod jwt;
+mod nginx;
+mod runtime;
+mod server;
+mod wire;
+
+pub use answer::{Answer, Gate};
+pub use api::Api;
+pub use authorization_server::AuthorizationServer;
+pub use client::{Connection, Request};
+pub use gateway::{Gateway, GatewayBuilder};
+pub use nginx::{Builder as NginxBuilder, Installation, Nginx, Verdict};
+pub use runtime::runtime;
+pub use wire::{Headers, ReceivedRequest, Response};

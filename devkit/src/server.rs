@@ -1,0 +1,201 @@
+//! A recording HTTP/1.1 server: the common ground of the authorization server and the API.
+
+use std::{
+    fmt, io,
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    task::{JoinHandle, JoinSet},
+};
+
+use crate::{
+    answer::{Answer, Ending, echo},
+    runtime::runtime,
+    wire::ReceivedRequest,
+};
+
+/// How long a test waits for something that should happen at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Finds the answer to a request.
+pub(crate) type Respond = dyn Fn(&ReceivedRequest) -> Answer + Send + Sync;
+
+/// A server that records every request and answers as it is told.
+pub(crate) struct Server {
+    address: String,
+    journal: Arc<Journal>,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// Listens on a free port of the loopback interface.
+    pub(crate) fn on_tcp(respond: Arc<Respond>) -> Self {
+        let listener =
+            runtime().block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port to listen on");
+        let address = listener.local_addr().expect("the address listened on").to_string();
+        Self::serve(Listener::Tcp(listener), address, respond)
+    }
+
+    /// Listens on a unix socket at that path.
+    pub(crate) fn on_unix(path: &Path, respond: Arc<Respond>) -> Self {
+        let _inside = runtime().enter();
+        let listener = UnixListener::bind(path).expect("a unix socket to listen on");
+        Self::serve(Listener::Unix(listener), format!("unix:{}", path.display()), respond)
+    }
+
+    /// The address as `server` in an NGINX `upstream` takes it.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    fn serve(listener: Listener, address: String, respond: Arc<Respond>) -> Self {
+        let journal = Arc::new(Journal::default());
+        let accepting = runtime().spawn(accept(listener, journal.clone(), respond));
+        Self { address, journal, accepting }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Every request a server received, in the order in which they were complete.
+#[derive(Default)]
+pub(crate) struct Journal {
+    requests: Mutex<Vec<ReceivedRequest>>,
+    grown: Condvar,
+    connections: AtomicUsize,
+}
+
+impl Journal {
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests.lock().expect("the journal").clone()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.requests.lock().expect("the journal").len()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until that many requests are recorded.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<ReceivedRequest> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut requests = self.requests.lock().expect("the journal");
+        while requests.len() < count {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{} of {count} requests came", requests.len());
+            requests = self.grown.wait_timeout(requests, left).expect("the journal").0;
+        }
+        requests.clone()
+    }
+
+    fn add(&self, request: ReceivedRequest) {
+        self.requests.lock().expect("the journal").push(request);
+        self.grown.notify_all();
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.requests().fmt(f)
+    }
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A connection that can also be reset.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Makes dropping the connection a reset rather than an orderly end.
+    fn reset_on_drop(&self) {}
+}
+
+impl Stream for TcpStream {
+    fn reset_on_drop(&self) {
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Stream for UnixStream {}
+
+async fn accept(listener: Listener, journal: Arc<Journal>, respond: Arc<Respond>) {
+    // Dropping the set when this task is aborted ends every connection with it.
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok(stream) = listener.accept().await else { continue };
+        journal.connections.fetch_add(1, Ordering::SeqCst);
+        let (journal, respond) = (journal.clone(), respond.clone());
+        connections.spawn(async move { converse(stream, &journal, &*respond).await });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+            Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+        }
+    }
+}
+
+async fn converse(mut stream: Box<dyn Stream>, journal: &Journal, respond: &Respond) {
+    let mut input = Vec::new();
+    while let Some(request) = next_request(&mut stream, &mut input).await {
+        let answer = respond(&request);
+        let method = request.method.clone();
+        let last = request.headers.all("connection").contains(&"close");
+        journal.add(request);
+        if answer.write(&mut stream, &method).await.is_err() {
+            return;
+        }
+        match answer.ending() {
+            Ending::KeepAlive if last => return,
+            Ending::KeepAlive => {}
+            Ending::Close => return,
+            Ending::Reset => return stream.reset_on_drop(),
+            Ending::Hang => std::future::pending().await,
+            Ending::Echo => return echo(&mut stream).await,
+        }
+    }
+}
+
+/// The next whole request, or nothing when the peer is done or speaks no HTTP.
+async fn next_request(
+    stream: &mut Box<dyn Stream>,
+    input: &mut Vec<u8>,
+) -> Option<ReceivedRequest> {
+    loop {
+        if let Some((request, length)) = ReceivedRequest::parse(input).ok()? {
+            input.drain(..length);
+            return Some(request);
+        }
+        let length = stream.read_buf(input).await.ok()?;
+        if length == 0 {
+            return None;
+        }
+    }
+}
