@@ -94,3 +94,136 @@ static TOKEN_BYTES: [bool; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(authorization: &[u8]) -> Result<&[u8], BearerError> {
+        parse(Some(authorization)).map(OpaqueToken::as_bytes)
+    }
+
+    #[test]
+    fn a_request_without_the_field_has_no_token() {
+        assert_eq!(parse(None), Err(BearerError::Missing));
+    }
+
+    #[test]
+    fn a_field_that_offers_no_bearer_token_is_as_good_as_none() {
+        for authorization in [
+            "",
+            "Bearer",
+            "bearer",
+            "Bearer ",
+            "Bearer   ",
+            "Bearer \t",
+            "Basic dXNlcjpwYXNz",
+            "Bearertoken",
+            "Bearer,abc",
+            "Bearer\tabc",
+            "Bear",
+            "DPoP abc",
+        ] {
+            assert_eq!(
+                token(authorization.as_bytes()),
+                Err(BearerError::Missing),
+                "{authorization:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_known_in_any_case_and_followed_by_any_number_of_spaces() {
+        for authorization in ["Bearer abc", "bearer abc", "BEARER abc", "bEaReR     abc"] {
+            assert_eq!(token(authorization.as_bytes()), Ok(&b"abc"[..]), "{authorization:?}");
+        }
+    }
+
+    #[test]
+    fn every_character_of_a_b64token_is_kept_as_sent() {
+        let all = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/==";
+        assert_eq!(token(&[b"Bearer ", &all[..]].concat()), Ok(&all[..]));
+    }
+
+    #[test]
+    fn anything_but_one_b64token_is_malformed() {
+        for authorization in [
+            "Bearer abc def",
+            "Bearer abc,",
+            "Bearer abc, Bearer def",
+            "Bearer =",
+            "Bearer =abc",
+            "Bearer a=b",
+            "Bearer a&token=b",
+            "Bearer a%20b",
+            "Bearer \"abc\"",
+            "Bearer abc\0",
+            "Bearer abc\r\nX: y",
+            "Bearer \tabc",
+            "Bearer äbc",
+        ] {
+            assert_eq!(
+                token(authorization.as_bytes()),
+                Err(BearerError::Malformed),
+                "{authorization:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_of_eight_kilobytes_is_taken_whole() {
+        let long = [b'x'; 8192];
+        assert_eq!(token(&[b"Bearer ", &long[..]].concat()), Ok(&long[..]));
+    }
+
+    #[test]
+    fn debug_output_does_not_contain_the_token() {
+        let token = parse(Some(b"Bearer c2VjcmV0")).unwrap();
+        assert_eq!(format!("{token:?}"), "OpaqueToken(..)");
+    }
+
+    /// The grammar, written down once more without regard to speed.
+    fn model(authorization: &[u8]) -> Result<Vec<u8>, BearerError> {
+        let characters: Vec<char> = authorization.iter().copied().map(char::from).collect();
+        let text: String = characters.iter().collect();
+        if !text.to_ascii_lowercase().starts_with("bearer ") {
+            return Err(BearerError::Missing);
+        }
+        let token: String = text.chars().skip(7).collect();
+        let token = token.trim_start_matches(' ');
+        if token.chars().all(|character| character.is_ascii_whitespace()) {
+            return Err(BearerError::Missing);
+        }
+        let unpadded = token.trim_end_matches('=');
+        let is_valid = |character: char| {
+            character == '/' || "-._~+".contains(character) || character.is_ascii_alphanumeric()
+        };
+        if unpadded.is_empty() || !unpadded.chars().all(is_valid) {
+            return Err(BearerError::Malformed);
+        }
+        Ok(token.bytes().collect())
+    }
+
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            Just(b"Bearer".to_vec()),
+            Just(b" ".to_vec()),
+            Just(b"=".to_vec()),
+            "[A-Za-z0-9._~+/-]{1,12}".prop_map(String::into_bytes),
+            prop::collection::vec(any::<u8>(), 1..3),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_the_grammar_is_accepted(
+            scheme in prop_oneof![Just("Bearer "), Just("bEARER  "), Just("")],
+            pieces in prop::collection::vec(piece(), 0..5),
+        ) {
+            let authorization = [scheme.as_bytes(), &pieces.concat()].concat();
+            prop_assert_eq!(token(&authorization).map(<[u8]>::to_vec), model(&authorization));
+        }
+    }
+}

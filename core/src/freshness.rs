@@ -186,3 +186,6 @@ fn after(now: UnixTime, seconds: u64) -> UnixTime {
 }
 
 const MAX_DELTA_SECONDS: u64 = 1 << 31;
+
+#[cfg(test)]
+mod tests;

@@ -154,3 +154,94 @@ impl<'de> Visitor<'de> for MemberSeed {
         Ok(Member::Other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read<'a>(text: &'a str, name: &str) -> Option<Member<'a>> {
+        members(text.as_bytes(), &[name]).map(|mut members| members.remove(0))
+    }
+
+    #[test]
+    fn members_come_in_the_order_asked_for() {
+        let found = members(br#"{"b": 1, "x": [{"a": 3}], "a": true}"#, &["a", "b", "c"]);
+        let expected = [Member::Bool(true), Member::Date(UnixTime(1)), Member::Absent];
+        assert_eq!(found.unwrap(), expected);
+    }
+
+    #[test]
+    fn every_kind_of_value_is_told_apart() {
+        for (text, expected) in [
+            (r#"{"a": null}"#, Member::Null),
+            (r#"{"a": false}"#, Member::Bool(false)),
+            (r#"{"a": "text"}"#, Member::String("text".into())),
+            (r#"{"a": "t\u0065xt"}"#, Member::String("text".into())),
+            (r#"{"a": [1, [2]]}"#, Member::Other),
+            (r#"{"a": {"a": {"a": 1}}}"#, Member::Other),
+            (r#"{"b": 1}"#, Member::Absent),
+        ] {
+            assert_eq!(read(text, "a"), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_rounded_down_to_a_time_that_can_be_represented() {
+        for (number, seconds) in [
+            ("1700000000", 1_700_000_000),
+            ("1700000000.999", 1_700_000_000),
+            ("1.7e9", 1_700_000_000),
+            ("0", 0),
+            ("-1", 0),
+            ("-0.5", 0),
+            ("-9223372036854775808", 0),
+            ("9007199254740993", 9_007_199_254_740_993),
+            ("18446744073709551615", u64::MAX),
+            ("18446744073709551616", u64::MAX),
+            ("1e300", u64::MAX),
+        ] {
+            let text = format!("{{\"a\": {number}}}");
+            assert_eq!(read(&text, "a"), Some(Member::Date(UnixTime(seconds))), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_member_is_reported_whatever_its_values() {
+        for text in [
+            r#"{"a": 1, "a": 1}"#,
+            r#"{"a": false, "a": true}"#,
+            r#"{"a": null, "b": 0, "a": "x"}"#,
+            r#"{"a": 1, "\u0061": 2, "a": 3}"#,
+        ] {
+            assert_eq!(read(text, "a"), Some(Member::Repeated), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_nobody_asked_for_may_be_repeated() {
+        assert_eq!(read(r#"{"b": 1, "b": 2, "a": null}"#, "a"), Some(Member::Null));
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_members() {
+        for text in ["", "null", "[1]", "\"a\"", "{", r#"{"a": 1"#, r#"{"a": 1} x"#, "{'a': 1}"] {
+            assert_eq!(read(text, "a"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_skipped_without_recursion() {
+        let text = format!(r#"{{"b": {}{}, "a": 1}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(read(&text, "a"), Some(Member::Date(UnixTime(1))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_string_is_read_back(value: String) {
+            let text = serde_json::json!({ "a": value }).to_string();
+            prop_assert_eq!(read(&text, "a"), Some(Member::String(value.into())));
+        }
+    }
+}

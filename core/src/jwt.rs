@@ -183,3 +183,149 @@ const LENIENT_BASE64URL: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn compact(header: &str, payload: &str) -> String {
+        let [header, payload] = [header, payload].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+        format!("{header}.{payload}.c2ln")
+    }
+
+    fn parse(text: &str) -> Result<Jwt<'_>, JwtError> {
+        Jwt::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn a_signed_jwt_is_kept_as_it_came() {
+        let text = compact(r#"{"alg":"RS256"}"#, r#"{"sub":"jane"}"#);
+        assert_eq!(parse(&text).unwrap().as_bytes(), text.as_bytes());
+    }
+
+    #[test]
+    fn an_encrypted_jwt_has_five_parts_of_which_the_key_may_be_empty() {
+        for text in ["aa.bb.cc.dd.ee", "aa..cc.dd.ee"] {
+            assert_eq!(parse(text).unwrap().expires(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn any_other_number_of_parts_is_refused() {
+        for text in ["", "aa", "aa.bb", "aa.bb.cc.dd", "aa.bb.cc.dd.ee.ff", "......."] {
+            assert_eq!(parse(text), Err(JwtError::PartCount), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_part_is_refused() {
+        for text in [".bb.cc", "aa..cc", "..", ".bb.cc.dd.ee", "aa.bb..dd.ee", "aa.bb.cc..ee"] {
+            assert_eq!(parse(text), Err(JwtError::EmptyPart), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unsigned_jwt_is_refused() {
+        assert_eq!(parse("aa.bb."), Err(JwtError::Unsigned));
+    }
+
+    #[test]
+    fn nothing_may_stand_before_in_or_after_a_jwt() {
+        for (text, offset) in [
+            (" aa.bb.cc", 0),
+            ("aa.bb.cc\n", 8),
+            ("aa.bb.cc\r\n", 8),
+            ("aa.bb.c\0", 7),
+            ("aa.b b.cc", 4),
+            ("aa.bb.cc==", 8),
+            ("aa.b+.cc", 4),
+            ("\"aa.bb.cc\"", 0),
+            ("aa.bb.cä", 7),
+        ] {
+            assert_eq!(parse(text), Err(JwtError::Character { offset }), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_exp_claim_says_when_it_expires() {
+        let text = compact("{}", r#"{"exp":1700000000.9}"#);
+        assert_eq!(parse(&text).unwrap().expires(), Some(UnixTime(1_700_000_000)));
+    }
+
+    #[test]
+    fn an_exp_claim_that_is_not_one_number_is_refused() {
+        for payload in
+            [r#"{"exp":"1"}"#, r#"{"exp":null}"#, r#"{"exp":true}"#, r#"{"exp":1,"exp":2}"#]
+        {
+            assert_eq!(parse(&compact("{}", payload)), Err(JwtError::InvalidExpires), "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_payload_that_is_no_json_states_no_end() {
+        for payload in ["exp", "[1]", "\u{1}", r#"{"exp":1"#] {
+            assert_eq!(parse(&compact("{}", payload)).unwrap().expires(), None, "{payload}");
+        }
+    }
+
+    #[test]
+    fn stray_last_bits_do_not_hide_the_exp_claim() {
+        // "e30" is `{}`; this payload ends in bits that no encoder would set.
+        let payload = BASE64_URL_SAFE_NO_PAD.encode(r#"{"exp":10}"#);
+        let stray = payload.strip_suffix('Q').unwrap().to_owned() + "R";
+        let text = format!("e30.{stray}.c2ln");
+        assert_eq!(parse(&text).unwrap().expires(), Some(UnixTime(10)));
+    }
+
+    #[test]
+    fn a_signed_introspection_response_is_not_an_access_token() {
+        for typ in [
+            "token-introspection+jwt",
+            "Token-Introspection+JWT",
+            "application/token-introspection+jwt",
+            "APPLICATION/token-introspection+jwt",
+        ] {
+            let text = compact(&format!(r#"{{"typ":"{typ}"}}"#), "{}");
+            assert_eq!(parse(&text), Err(JwtError::IntrospectionResponse), "{typ}");
+        }
+    }
+
+    #[test]
+    fn any_other_typ_is_let_through() {
+        for header in [r#"{"typ":"at+jwt"}"#, r#"{"typ":"JWT"}"#, r#"{"typ":1}"#, "{}", "no json"] {
+            assert!(parse(&compact(header, "{}")).is_ok(), "{header}");
+        }
+    }
+
+    #[test]
+    fn debug_output_does_not_contain_the_jwt() {
+        let text = compact("{}", r#"{"exp":1}"#);
+        let shown = format!("{:?}", parse(&text).unwrap());
+        assert_eq!(shown, "Jwt { expires: Some(UnixTime(1)), .. }");
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_jwt_is_one_word_in_a_header(text in "[A-Za-z0-9_.\\- \r\n\0é=+]{0,40}") {
+            let Ok(jwt) = parse(&text) else { return Ok(()) };
+            prop_assert!(http::HeaderValue::from_bytes(jwt.as_bytes()).is_ok());
+            prop_assert!(jwt.as_bytes().iter().all(u8::is_ascii_graphic));
+        }
+
+        #[test]
+        fn parsing_never_panics(bytes: Vec<u8>, header: Vec<u8>, payload: Vec<u8>) {
+            let _ = Jwt::parse(bytes);
+            let parts = [header, payload].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+            let _ = Jwt::parse(format!("{}.{}.c2ln", parts[0], parts[1]).into_bytes());
+        }
+
+        #[test]
+        fn any_whole_exp_is_read_back(exp: u64) {
+            let text = compact("{}", &format!("{{\"exp\":{exp}}}"));
+            prop_assert_eq!(parse(&text).unwrap().expires(), Some(UnixTime(exp)));
+        }
+    }
+}

@@ -139,3 +139,101 @@ const FORBIDDEN: &[u8] = b"{\"code\":\"insufficient_scope\",\"message\":\"Access
     missing permissions\"}";
 const SERVER_ERROR: &[u8] = b"{\"code\":\"server_error\",\"message\":\"Problem encountered \
     processing the request\"}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusals() -> [Refusal; 9] {
+        [
+            Refusal::MissingToken,
+            Refusal::MalformedToken,
+            Refusal::InactiveToken,
+            Refusal::ExpiredToken,
+            Refusal::InsufficientScope,
+            Refusal::IntrospectionFailed(Failure::Empty),
+            Refusal::IntrospectionFailed(unavailable()),
+            Refusal::IntrospectionFailed(Failure::Timeout),
+            Refusal::NotConfigured,
+        ]
+    }
+
+    fn unavailable() -> Failure {
+        let retry_after = Some(HeaderValue::from_static("30"));
+        Failure::Unavailable { status: StatusCode::SERVICE_UNAVAILABLE, retry_after }
+    }
+
+    #[test]
+    fn each_refusal_has_its_status() {
+        let statuses = refusals().map(|refusal| refusal.status().as_u16());
+        assert_eq!(statuses, [401, 401, 401, 401, 403, 502, 503, 504, 500]);
+    }
+
+    #[test]
+    fn each_refusal_has_its_result_variable() {
+        let results = refusals().map(|refusal| refusal.result());
+        let expected = [
+            "missing_token",
+            "malformed_token",
+            "inactive_token",
+            "inactive_token",
+            "insufficient_scope",
+            "introspection_failed",
+            "unavailable",
+            "unavailable",
+            "introspection_failed",
+        ];
+        assert_eq!(results, expected);
+    }
+
+    #[test]
+    fn every_body_is_json_with_a_code_that_fits_the_status() {
+        for refusal in refusals() {
+            let body: serde_json::Value = serde_json::from_slice(refusal.body()).unwrap();
+            let expected = match refusal.status().as_u16() {
+                401 => "unauthorized_request",
+                403 => "insufficient_scope",
+                _ => "server_error",
+            };
+            assert_eq!(body["code"], expected);
+            assert!(body["message"].is_string());
+        }
+    }
+
+    #[test]
+    fn the_bodies_that_clients_of_the_c_module_know_are_the_same() {
+        assert_eq!(
+            Refusal::MissingToken.body(),
+            br#"{"code":"unauthorized_request","message":"Access denied due to missing, invalid or expired credentials"}"#
+        );
+        assert_eq!(
+            Refusal::IntrospectionFailed(Failure::Empty).body(),
+            br#"{"code":"server_error","message":"Problem encountered processing the request"}"#
+        );
+    }
+
+    #[test]
+    fn only_a_token_that_was_sent_gets_an_error_code() {
+        let errors = refusals().map(|refusal| refusal.challenge_error());
+        let invalid = Some(ChallengeError::InvalidToken);
+        let scope = Some(ChallengeError::InsufficientScope);
+        assert_eq!(errors, [None, invalid, invalid, invalid, scope, None, None, None, None]);
+    }
+
+    #[test]
+    fn a_retry_after_of_the_authorization_server_is_passed_on() {
+        assert_eq!(Refusal::from(unavailable()).retry_after().unwrap(), "30");
+    }
+
+    #[test]
+    fn a_refused_client_is_no_reason_for_more_than_info() {
+        for refusal in refusals().iter().filter(|refusal| refusal.status().is_client_error()) {
+            assert_eq!(refusal.severity(), Severity::Info, "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_location_without_an_endpoint_is_an_error() {
+        assert_eq!(Refusal::NotConfigured.severity(), Severity::Error);
+    }
+}

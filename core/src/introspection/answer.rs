@@ -153,3 +153,6 @@ fn expire(verdict: Verdict<'_>, now: UnixTime) -> Verdict<'_> {
         verdict => verdict,
     }
 }
+
+#[cfg(test)]
+mod tests;

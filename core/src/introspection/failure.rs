@@ -142,3 +142,55 @@ fn advice(status: StatusCode) -> &'static str {
         _ => "expected 200 or 204, check the introspection location",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_passes_by_itself_is_a_warning() {
+        for failure in [
+            Failure::Unavailable { status: StatusCode::TOO_MANY_REQUESTS, retry_after: None },
+            Failure::ServerError(StatusCode::BAD_GATEWAY),
+            Failure::Timeout,
+        ] {
+            assert_eq!(failure.severity(), Severity::Warn, "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_failure_that_needs_an_operator_is_an_error() {
+        for failure in [
+            Failure::Empty,
+            Failure::Truncated,
+            Failure::TooLarge,
+            Failure::Encoded,
+            Failure::NoJwt,
+            Failure::Jwt(JwtError::PartCount),
+            Failure::UnexpectedStatus(StatusCode::UNAUTHORIZED),
+        ] {
+            assert_eq!(failure.severity(), Severity::Error, "{failure}");
+        }
+    }
+
+    #[test]
+    fn the_text_names_the_directive_that_helps() {
+        for (failure, directive) in [
+            (Failure::TooLarge, "phantom_token_max_response_size"),
+            (Failure::Encoded, "proxy_set_header Accept-Encoding \"\""),
+            (Failure::NoJwt, "phantom_token_jwt_claim"),
+            (
+                Failure::UnexpectedStatus(StatusCode::UNAUTHORIZED),
+                "401: check the client credential, phantom_token_client_credential",
+            ),
+            (Failure::UnexpectedStatus(StatusCode::FOUND), "302: redirects are not followed"),
+            (
+                Failure::Jwt(JwtError::IntrospectionResponse),
+                "phantom_token_introspection_accept_header",
+            ),
+        ] {
+            let text = failure.to_string();
+            assert!(text.contains(directive), "{text}");
+        }
+    }
+}

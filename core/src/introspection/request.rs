@@ -53,3 +53,73 @@ pub fn form_body(token: OpaqueToken<'_>) -> String {
     body.extend(form_urlencoded::byte_serialize(token.as_bytes()));
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bearer;
+
+    fn basic_user_pass(credential: &ClientCredential) -> String {
+        let encoded = credential.header_value().strip_prefix("Basic ").unwrap();
+        String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap()).unwrap()
+    }
+
+    fn body_for(token: &str) -> String {
+        form_body(bearer::parse(Some(format!("Bearer {token}").as_bytes())).unwrap())
+    }
+
+    #[test]
+    fn a_plain_credential_is_ordinary_basic_authentication() {
+        let credential = ClientCredential::new(b"client", b"secret");
+        assert_eq!(credential.header_value(), "Basic Y2xpZW50OnNlY3JldA==");
+    }
+
+    #[test]
+    fn id_and_secret_are_form_encoded_before_they_are_joined() {
+        let credential = ClientCredential::new("a:b c".as_bytes(), "p+ä%".as_bytes());
+        assert_eq!(basic_user_pass(&credential), "a%3Ab+c:p%2B%C3%A4%25");
+    }
+
+    #[test]
+    fn debug_output_does_not_contain_the_credential() {
+        let credential = ClientCredential::new(b"client", b"secret");
+        assert_eq!(format!("{credential:?}"), "ClientCredential(..)");
+    }
+
+    #[test]
+    fn characters_that_a_form_would_change_are_encoded() {
+        assert_eq!(body_for("a+b/c~d=="), "token=a%2Bb%2Fc%7Ed%3D%3D");
+    }
+
+    proptest! {
+        #[test]
+        fn the_body_decodes_to_exactly_one_token(token in "[A-Za-z0-9._~+/-]{1,80}={0,3}") {
+            let body = body_for(&token);
+            let parameters: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+            prop_assert_eq!(parameters, [("token".to_owned(), token)]);
+        }
+
+        #[test]
+        fn a_credential_decodes_to_what_went_in(id: String, secret: String) {
+            let user_pass = basic_user_pass(&ClientCredential::new(id.as_bytes(), secret.as_bytes()));
+            let (encoded_id, encoded_secret) = user_pass.split_once(':').unwrap();
+            let decoded = |encoded: &str| {
+                let form = format!("v={encoded}");
+                form_urlencoded::parse(form.as_bytes()).next().unwrap().1.into_owned()
+            };
+            prop_assert_eq!(decoded(encoded_id), id);
+            prop_assert_eq!(decoded(encoded_secret), secret);
+        }
+
+        #[test]
+        fn encoding_a_credential_never_outgrows_its_buffer(id: Vec<u8>, secret: Vec<u8>) {
+            let credential = ClientCredential::new(&id, &secret);
+            let encoded = credential.header_value().len() - "Basic ".len();
+            let user_pass = basic_user_pass(&credential).len();
+            prop_assert!(user_pass <= 3 * (id.len() + secret.len()) + 1);
+            prop_assert!(encoded <= 2 * user_pass + 10);
+        }
+    }
+}

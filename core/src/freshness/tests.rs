@@ -1,0 +1,263 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Tue, 14 Nov 2023 22:13:20 GMT
+const NOW: UnixTime = UnixTime(1_700_000_000);
+
+fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+    fields
+        .iter()
+        .map(|(name, value)| {
+            (name.parse().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+        })
+        .collect::<Vec<(HeaderName, HeaderValue)>>()
+        .into_iter()
+        .fold(HeaderMap::new(), |mut headers, (name, value)| {
+            headers.append(name, value);
+            headers
+        })
+}
+
+/// The lifetime in seconds, or nothing if the answer must not be stored.
+fn lifetime_with(policy: Policy, fields: &[(&str, &str)]) -> Option<u64> {
+    fresh_until(&headers(fields), &policy, None, None, NOW).map(|end| end.0 - NOW.0)
+}
+
+fn lifetime(fields: &[(&str, &str)]) -> Option<u64> {
+    lifetime_with(Policy::default(), fields)
+}
+
+#[test]
+fn an_answer_that_states_no_lifetime_is_not_stored() {
+    for fields in [
+        &[][..],
+        &[("cache-control", "public")],
+        &[("cache-control", "")],
+        &[("last-modified", "Tue, 14 Nov 2000 22:13:20 GMT")],
+    ] {
+        assert_eq!(lifetime(fields), None, "{fields:?}");
+    }
+}
+
+#[test]
+fn max_age_is_the_lifetime() {
+    for value in
+        ["max-age=60", "Max-Age=60", "public,max-age=60", " , max-age=60,", "max-age=\"60\""]
+    {
+        assert_eq!(lifetime(&[("cache-control", value)]), Some(60), "{value}");
+    }
+}
+
+#[test]
+fn s_maxage_counts_before_max_age() {
+    for value in ["max-age=600, s-maxage=60", "s-maxage=60, max-age=600"] {
+        assert_eq!(lifetime(&[("cache-control", value)]), Some(60), "{value}");
+    }
+}
+
+#[test]
+fn max_age_counts_before_expires() {
+    let fields = [("expires", "Tue, 14 Nov 2023 22:14:20 GMT"), ("cache-control", "max-age=5")];
+    assert_eq!(lifetime(&fields), Some(5));
+}
+
+#[test]
+fn expires_is_measured_from_date() {
+    let fields =
+        [("date", "Tue, 14 Nov 2023 21:00:00 GMT"), ("expires", "Tue, 14 Nov 2023 21:01:40 GMT")];
+    assert_eq!(lifetime(&fields), Some(100));
+}
+
+#[test]
+fn expires_without_a_usable_date_is_measured_from_now() {
+    let expires = ("expires", "Tue, 14 Nov 2023 22:14:20 GMT");
+    assert_eq!(lifetime(&[expires]), Some(60));
+    assert_eq!(lifetime(&[expires, ("date", "yesterday")]), Some(60));
+}
+
+#[test]
+fn every_date_format_of_http_is_understood() {
+    for date in [
+        "Tue, 14 Nov 2023 22:14:20 GMT",
+        "Tuesday, 14-Nov-23 22:14:20 GMT",
+        "Tue Nov 14 22:14:20 2023",
+    ] {
+        assert_eq!(lifetime(&[("expires", date)]), Some(60), "{date}");
+    }
+}
+
+#[test]
+fn an_expires_that_is_no_date_is_in_the_past() {
+    for expires in ["0", "-1", "", "soon", "Tue, 14 Nov 2023 22:13:20 GMT"] {
+        assert_eq!(lifetime(&[("expires", expires)]), None, "{expires}");
+    }
+    let twice = ("expires", "Tue, 14 Nov 2023 22:14:20 GMT");
+    assert_eq!(lifetime(&[twice, twice]), None);
+}
+
+#[test]
+fn age_is_time_already_spent() {
+    let cache_control = ("cache-control", "max-age=60");
+    for (age, expected) in [
+        ("0", Some(60)),
+        ("20", Some(40)),
+        ("60", None),
+        ("99999999999999999999", None),
+        ("x", Some(60)),
+    ] {
+        assert_eq!(lifetime(&[cache_control, ("age", age)]), expected, "{age}");
+    }
+}
+
+#[test]
+fn an_answer_that_forbids_it_is_not_stored() {
+    for value in [
+        "no-store",
+        "No-Store, max-age=60",
+        "max-age=60, no-cache",
+        "private, max-age=60",
+        "private=\"set-cookie\", max-age=60",
+        "max-age=60, no-cache=\"a, b\"",
+    ] {
+        assert_eq!(lifetime(&[("cache-control", value)]), None, "{value}");
+    }
+    assert_eq!(lifetime(&[("cache-control", "max-age=60"), ("cache-control", "no-store")]), None);
+    assert_eq!(lifetime(&[("cache-control", "max-age=60"), ("vary", "accept, *")]), None);
+}
+
+#[test]
+fn a_malformed_or_repeated_lifetime_is_stale() {
+    for value in [
+        "max-age",
+        "max-age=",
+        "max-age=-1",
+        "max-age=1.5",
+        "max-age=60s",
+        "max-age = 60",
+        "max-age=\"60",
+        "max-age=60, max-age=60",
+        "max-age=60, s-maxage=x",
+        "max-age=60, x=\"a, no-store",
+    ] {
+        assert_eq!(lifetime(&[("cache-control", value)]), None, "{value}");
+    }
+}
+
+#[test]
+fn a_directive_inside_a_quoted_string_is_none() {
+    assert_eq!(lifetime(&[("cache-control", r#"x="a, max-age=9, \", b", max-age=60"#)]), Some(60));
+}
+
+#[test]
+fn pragma_counts_only_without_cache_control() {
+    let policy = Policy { valid: Some(Duration::from_secs(30)), ..Policy::default() };
+    let pragma = ("pragma", "no-cache");
+    assert_eq!(lifetime_with(policy, &[pragma]), None);
+    assert_eq!(lifetime_with(policy, &[pragma, ("cache-control", "max-age=60")]), Some(60));
+}
+
+#[test]
+fn the_configured_lifetime_is_for_answers_that_state_none() {
+    let policy = Policy { valid: Some(Duration::from_secs(30)), ..Policy::default() };
+    assert_eq!(lifetime_with(policy, &[]), Some(30));
+    assert_eq!(lifetime_with(policy, &[("cache-control", "max-age=60")]), Some(60));
+    assert_eq!(lifetime_with(policy, &[("cache-control", "max-age=0")]), None);
+    assert_eq!(lifetime_with(policy, &[("cache-control", "no-store")]), None);
+    assert_eq!(lifetime_with(policy, &[("expires", "0")]), None);
+}
+
+#[test]
+fn an_ignored_cache_control_leaves_expires() {
+    let policy = Policy { ignore_cache_control: true, ..Policy::default() };
+    let expires = ("expires", "Tue, 14 Nov 2023 22:14:20 GMT");
+    for ignored in [("cache-control", "no-store"), ("pragma", "no-cache")] {
+        assert_eq!(lifetime_with(policy, &[ignored, expires]), Some(60), "{ignored:?}");
+    }
+}
+
+#[test]
+fn an_ignored_expires_leaves_the_configured_lifetime() {
+    let valid = Some(Duration::from_secs(30));
+    let policy = Policy { valid, ignore_expires: true, ..Policy::default() };
+    assert_eq!(lifetime_with(policy, &[("expires", "0")]), Some(30));
+}
+
+#[test]
+fn the_earliest_bound_is_the_end() {
+    let fields = headers(&[("cache-control", "max-age=60")]);
+    let at = |seconds| Some(UnixTime(NOW.0 + seconds));
+    let max_valid =
+        |seconds| Policy { max_valid: Some(Duration::from_secs(seconds)), ..Policy::default() };
+    assert_eq!(fresh_until(&fields, &max_valid(90), at(80), at(70), NOW), at(60));
+    assert_eq!(fresh_until(&fields, &max_valid(50), at(80), at(70), NOW), at(50));
+    assert_eq!(fresh_until(&fields, &max_valid(50), at(40), at(70), NOW), at(40));
+    assert_eq!(fresh_until(&fields, &max_valid(50), at(40), at(30), NOW), at(30));
+    assert_eq!(fresh_until(&fields, &max_valid(50), Some(NOW), None, NOW), None);
+    assert_eq!(fresh_until(&fields, &max_valid(0), None, None, NOW), None);
+}
+
+#[test]
+fn a_huge_lifetime_is_cut_to_what_http_caches_can_count() {
+    let fields = [("cache-control", "max-age=99999999999999999999999")];
+    assert_eq!(lifetime(&fields), Some(1 << 31));
+}
+
+fn cache_control() -> impl Strategy<Value = String> {
+    let directive = prop_oneof![
+        "(max-age|s-maxage)=[0-9]{1,22}",
+        "(no-store|private|no-cache|public|must-revalidate)",
+        "[ -~]{0,12}",
+    ];
+    prop::collection::vec(directive, 0..4).prop_map(|directives| directives.join(", "))
+}
+
+fn seconds() -> impl Strategy<Value = Option<u64>> {
+    prop::option::of(prop_oneof![0..4_000_000_000_u64, any::<u64>()])
+}
+
+proptest! {
+    #[test]
+    fn no_bound_is_ever_exceeded(
+        cache_control in prop::option::of(cache_control()),
+        expires in prop::option::of("[ -~]{0,30}|Tue, 14 Nov 20[0-9]{2} 22:14:20 GMT"),
+        age in prop::option::of("[0-9]{0,12}"),
+        (valid, max_valid) in (seconds(), seconds()),
+        (exp, upper_bound) in (seconds(), seconds()),
+        (ignore_cache_control, ignore_expires) in any::<(bool, bool)>(),
+        now in prop_oneof![Just(NOW.0), any::<u64>()],
+    ) {
+        let fields = [("cache-control", cache_control), ("expires", expires), ("age", age)];
+        let fields: Vec<_> =
+            fields.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+        let policy = Policy {
+            valid: valid.map(Duration::from_secs),
+            max_valid: max_valid.map(Duration::from_secs),
+            ignore_cache_control,
+            ignore_expires,
+        };
+        let bounds = [exp, upper_bound, max_valid.map(|max_valid| now.saturating_add(max_valid))];
+        let [exp, upper_bound] = [exp, upper_bound].map(|bound| bound.map(UnixTime));
+
+        let end = fresh_until(&headers(&fields), &policy, exp, upper_bound, UnixTime(now));
+
+        if let Some(UnixTime(end)) = end {
+            prop_assert!(end > now);
+            prop_assert!(bounds.into_iter().flatten().all(|bound| end <= bound));
+        }
+    }
+
+    #[test]
+    fn no_store_is_obeyed_wherever_it_stands(before in "[a-z=0-9, ]{0,20}", after in "[ -~]{0,20}") {
+        let value = format!("{before},no-store,{after}");
+        prop_assert_eq!(lifetime(&[("cache-control", &value)]), None);
+    }
+
+    #[test]
+    fn no_field_value_makes_it_panic(name in "cache-control|expires|date|age|vary|pragma", value: Vec<u8>) {
+        let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+        let mut headers = headers(&[("expires", "Tue, 14 Nov 2023 22:14:20 GMT")]);
+        headers.append(name.parse::<HeaderName>().unwrap(), value);
+        let _ = fresh_until(&headers, &Policy::default(), None, None, NOW);
+    }
+}
