@@ -1,1 +1,105 @@
-//! The cache.
+//! The cache: answers to introspection, in memory shared by all worker processes.
+//!
+//! A [`Zone`] is a flat region of memory, split into shards by token. A shard has a lock, an
+//! index, fixed-size chunks and two LRU lists, one of JWTs and one of tokens known to be inactive,
+//! which have a bounded share so that a flood of made-up tokens evicts only its own kind.
+//!
+//! What may go wrong with shared memory costs cached answers, never a wrong one: a process killed
+//! while it holds a shard's lock makes the next one empty that shard, and so does anything found
+//! in the memory that cannot be.
+
+mod check;
+mod chunks;
+mod error;
+mod key;
+mod layout;
+mod links;
+mod lock;
+mod region;
+mod shard;
+mod zone;
+
+pub use check::Usage;
+pub use error::{CheckError, InsertError, RegionError};
+pub use key::{CacheKey, Profile};
+pub use lock::{OwnerId, Process};
+pub use zone::Zone;
+
+use crate::UnixTime;
+
+/// An answer to store, and how long it may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// What introspection said.
+    pub answer: Answer<'a>,
+    /// The first second at which the answer is not fresh any more.
+    pub fresh_until: UnixTime,
+    /// The first second at which the answer is not even to be had stale. No later than
+    /// `fresh_until`: never stale. An inactive answer is never stale either.
+    pub stale_until: UnixTime,
+    /// The first second at which the JWT has expired, and the answer is gone whatever the other
+    /// times say: its `exp` (RFC 7519, section 4.1.4).
+    pub expires: Option<UnixTime>,
+    /// The zone's generation before introspection began.
+    pub generation: Generation,
+}
+
+/// What introspection said of a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// It is active, and this is the JWT behind it.
+    Active(&'a [u8]),
+    /// It is not active.
+    Inactive,
+}
+
+impl<'a> Answer<'a> {
+    fn jwt(&self) -> &'a [u8] {
+        match self {
+            Self::Active(jwt) => jwt,
+            Self::Inactive => &[],
+        }
+    }
+}
+
+impl std::fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Active(jwt) => write!(f, "Active({} bytes)", jwt.len()),
+            Self::Inactive => f.write_str("Inactive"),
+        }
+    }
+}
+
+/// What a zone knows of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Nothing.
+    Miss,
+    /// It had an answer, which may not be used any more and has been removed.
+    Expired,
+    /// The token is active, and its JWT was copied out.
+    Fresh {
+        /// When the JWT expires.
+        expires: Option<UnixTime>,
+        /// Until when the answer is fresh.
+        fresh_until: UnixTime,
+    },
+    /// The token was active when last asked for, and its JWT was copied out. Only of use to those
+    /// who may serve stale answers.
+    Stale {
+        /// When the JWT expires.
+        expires: Option<UnixTime>,
+        /// Until when the answer was fresh.
+        fresh_until: UnixTime,
+    },
+    /// The token is not active.
+    Inactive {
+        /// Until when the answer is fresh.
+        fresh_until: UnixTime,
+    },
+}
+
+/// A state of the zone between two purges; see [`Zone::generation`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generation(u64);

@@ -1,0 +1,441 @@
+//! One shard, locked: what can be done with its entries.
+//!
+//! Everything here works on checked views of the memory. An error is always [`Corrupt`]: what was
+//! read cannot be. The caller then empties the shard.
+
+use super::chunks::Run;
+use super::key::{CacheKey, TokenHash};
+use super::layout::{
+    CHUNK, EntryHeader, Geometry, IN_USE, INACTIVE, ListHeader, RunHeader, ShardHeader,
+    ShardOffsets, chunks_at_most,
+};
+use super::region::{Corrupt, Region};
+use super::{Answer, Entry, Lookup};
+use crate::UnixTime;
+use std::mem::size_of;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Entries in use that one eviction passes over before it takes whatever is next.
+const SECOND_CHANCES: u32 = 32;
+
+/// Buckets that each insert searches for expired entries.
+const BUCKETS_SWEPT: u32 = 4;
+
+/// A shard whose lock is held.
+pub(super) struct Shard<'a> {
+    pub(super) region: &'a Region,
+    pub(super) geometry: &'a Geometry,
+    pub(super) offsets: ShardOffsets,
+    pub(super) header: &'a ShardHeader,
+    /// The first entry of each bucket.
+    pub(super) index: &'a [AtomicU32],
+    /// A bit for each chunk, set if it is free.
+    pub(super) map: &'a [AtomicU64],
+    /// A bit for each word of the map, set if the word is not 0.
+    pub(super) summary: &'a [AtomicU64],
+}
+
+/// The number of the chunk that an entry begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EntryNumber(pub(super) u32);
+
+impl<'a> Shard<'a> {
+    pub(super) fn new(
+        region: &'a Region,
+        geometry: &'a Geometry,
+        number: u32,
+    ) -> Result<Self, Corrupt> {
+        let offsets = geometry.shard(number);
+        Ok(Self {
+            region,
+            geometry,
+            offsets,
+            header: region.view(offsets.header)?,
+            index: region.slice(offsets.index, geometry.buckets as usize)?,
+            map: region.slice(offsets.map, geometry.map_words())?,
+            summary: region.slice(offsets.summary, geometry.summary_words())?,
+        })
+    }
+
+    /// Empties the shard whatever it holds; the counters stay. The epoch is written last: until
+    /// then the shard counts as one that is to be emptied.
+    pub(super) fn reset(&self, epoch: u64) -> Result<(), Corrupt> {
+        self.header.epoch.store(0, Ordering::SeqCst);
+        self.region.fill(self.offsets.index, size_of_val(self.index), 0)?;
+        self.free_all_chunks()?;
+        self.header.jwt_bytes.store(0, Ordering::Relaxed);
+        self.header.hand.store(0, Ordering::Relaxed);
+        for list in [&self.header.active, &self.header.inactive] {
+            list.head.store(0, Ordering::Relaxed);
+            list.tail.store(0, Ordering::Relaxed);
+            list.entries.store(0, Ordering::Relaxed);
+        }
+        self.header.epoch.store(epoch, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Copies out the answer stored for `key`, if it may still be used, and marks it as in use.
+    pub(super) fn lookup(
+        &self,
+        key: &CacheKey,
+        now: UnixTime,
+        jwt: &mut Vec<u8>,
+    ) -> Result<Lookup, Corrupt> {
+        let Some((number, entry)) = self.find(key)? else {
+            return Ok(Lookup::Miss);
+        };
+        let lifetime = Lifetime::of(entry);
+        if lifetime.is_over(now) {
+            self.remove_entry(number)?;
+            count(&self.header.expirations);
+            return Ok(Lookup::Expired);
+        }
+        let flags = get(&entry.flags);
+        if flags & IN_USE == 0 {
+            set(&entry.flags, flags | IN_USE);
+        }
+        let Lifetime { fresh_until, expires, .. } = lifetime;
+        if flags & INACTIVE != 0 {
+            return Ok(Lookup::Inactive { fresh_until });
+        }
+        self.copy_jwt(number, entry, jwt)?;
+        if now < fresh_until {
+            return Ok(Lookup::Fresh { expires, fresh_until });
+        }
+        Ok(Lookup::Stale { expires, fresh_until })
+    }
+
+    /// Marks the entry of `key` as in use; whether there is one.
+    pub(super) fn touch(&self, key: &CacheKey) -> Result<bool, Corrupt> {
+        let Some((_, entry)) = self.find(key)? else {
+            return Ok(false);
+        };
+        set(&entry.flags, get(&entry.flags) | IN_USE);
+        Ok(true)
+    }
+
+    /// Stores `entry`, in place of what was stored for `key`. The caller made sure that it fits.
+    pub(super) fn insert(
+        &self,
+        key: &CacheKey,
+        entry: &Entry<'_>,
+        now: UnixTime,
+    ) -> Result<(), Corrupt> {
+        self.remove(key)?;
+        self.sweep(now)?;
+        let jwt = entry.answer.jwt();
+        let (list, flags) = match entry.answer {
+            Answer::Active(_) => (&self.header.active, 0),
+            Answer::Inactive => (&self.header.inactive, INACTIVE),
+        };
+        if flags == INACTIVE && get(&list.entries) >= self.geometry.inactive_limit() {
+            self.evict(list, now)?;
+        }
+        self.make_room(chunks_at_most(jwt.len()), now)?;
+
+        let (number, header) = self.write_entry(jwt)?;
+        set(&header.flags, flags);
+        header.token[0].store(key.token().high, Ordering::Relaxed);
+        header.token[1].store(key.token().low, Ordering::Relaxed);
+        header.profile.store(key.profile().value(), Ordering::Relaxed);
+        Lifetime::from(entry).write(header);
+        self.add_jwt_bytes(jwt.len() as u64);
+        self.link_in_bucket(key.token(), number, header)?;
+        self.link_as_newest(list, number, header)
+    }
+
+    /// Removes the entry of `key`; whether there was one.
+    pub(super) fn remove(&self, key: &CacheKey) -> Result<bool, Corrupt> {
+        let Some((number, _)) = self.find(key)? else {
+            return Ok(false);
+        };
+        self.remove_entry(number)?;
+        Ok(true)
+    }
+
+    /// Removes the entries of `token` with any profile; how many there were.
+    pub(super) fn remove_token(&self, token: TokenHash) -> Result<u32, Corrupt> {
+        let mut removed = 0_u32;
+        while let Some((number, _)) = self.find_with(token, |_| true)? {
+            self.remove_entry(number)?;
+            removed = removed.saturating_add(1);
+        }
+        Ok(removed)
+    }
+
+    /// All entries.
+    pub(super) fn entries(&self) -> u32 {
+        let Self { header, .. } = self;
+        get(&header.active.entries).saturating_add(get(&header.inactive.entries))
+    }
+
+    /// The entry that begins with chunk `number`.
+    pub(super) fn entry(&self, number: EntryNumber) -> Result<&'a EntryHeader, Corrupt> {
+        self.region.view(self.chunk_offset(number.0)?)
+    }
+
+    /// The run that begins with chunk `number` and is not an entry's first.
+    pub(super) fn run(&self, number: u32) -> Result<&'a RunHeader, Corrupt> {
+        self.region.view(self.chunk_offset(number)?)
+    }
+
+    /// Follows a reference read from memory.
+    pub(super) fn follow(&self, reference: &AtomicU32) -> Result<Option<EntryNumber>, Corrupt> {
+        match get(reference).checked_sub(1) {
+            None => Ok(None),
+            Some(number) if number < self.geometry.chunks => Ok(Some(EntryNumber(number))),
+            Some(_) => Err(Corrupt),
+        }
+    }
+
+    fn chunk_offset(&self, number: u32) -> Result<usize, Corrupt> {
+        if number >= self.geometry.chunks {
+            return Err(Corrupt);
+        }
+        let offset = (number as usize).wrapping_mul(CHUNK);
+        Ok(self.offsets.chunks.wrapping_add(offset))
+    }
+
+    fn list_of(&self, entry: &EntryHeader) -> &'a ListHeader {
+        if get(&entry.flags) & INACTIVE == 0 {
+            return &self.header.active;
+        }
+        &self.header.inactive
+    }
+
+    /// Evicts until `chunks` are free.
+    fn make_room(&self, chunks: u32, now: UnixTime) -> Result<(), Corrupt> {
+        while get(&self.header.free_chunks) < chunks {
+            let active = &self.header.active;
+            let list = if get(&active.tail) == 0 { &self.header.inactive } else { active };
+            self.evict(list, now)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the entry of `list` that was least recently stored or looked up, as far as one
+    /// mark per entry tells: an entry that was looked up since it came to the head goes back
+    /// there instead, once. A lookup need not touch the list this way, only the entry.
+    fn evict(&self, list: &'a ListHeader, now: UnixTime) -> Result<(), Corrupt> {
+        for _ in 0..SECOND_CHANCES {
+            let number = self.follow(&list.tail)?.ok_or(Corrupt)?;
+            let entry = self.entry(number)?;
+            let flags = get(&entry.flags);
+            if Lifetime::of(entry).is_over(now) {
+                count(&self.header.expirations);
+                return self.remove_entry(number);
+            }
+            if flags & IN_USE == 0 {
+                break;
+            }
+            set(&entry.flags, flags & !IN_USE);
+            self.unlink_from_list(list, number, entry)?;
+            self.link_as_newest(list, number, entry)?;
+        }
+        let number = self.follow(&list.tail)?.ok_or(Corrupt)?;
+        count(&self.header.evictions);
+        self.remove_entry(number)
+    }
+
+    /// Removes the expired entries of the next few buckets, so that what has expired makes room
+    /// before anything is evicted.
+    fn sweep(&self, now: UnixTime) -> Result<(), Corrupt> {
+        if self.entries() == 0 {
+            return Ok(());
+        }
+        let mut bucket = get(&self.header.hand);
+        for _ in 0..BUCKETS_SWEPT {
+            bucket = bucket.checked_rem(self.geometry.buckets).unwrap_or(0);
+            self.sweep_bucket(bucket, now)?;
+            bucket = bucket.wrapping_add(1);
+        }
+        set(&self.header.hand, bucket);
+        Ok(())
+    }
+
+    fn sweep_bucket(&self, bucket: u32, now: UnixTime) -> Result<(), Corrupt> {
+        let mut reference = self.index.get(bucket as usize).ok_or(Corrupt)?;
+        for _ in 0..=self.entries() {
+            let Some(number) = self.follow(reference)? else {
+                return Ok(());
+            };
+            let entry = self.entry(number)?;
+            reference = &entry.bucket_next;
+            if Lifetime::of(entry).is_over(now) {
+                self.remove_entry(number)?;
+                count(&self.header.expirations);
+            }
+        }
+        Err(Corrupt)
+    }
+
+    fn remove_entry(&self, number: EntryNumber) -> Result<(), Corrupt> {
+        let entry = self.entry(number)?;
+        self.unlink_from_bucket(number, entry)?;
+        self.unlink_from_list(self.list_of(entry), number, entry)?;
+        let jwt_bytes = self.header.jwt_bytes.load(Ordering::Relaxed);
+        let rest = jwt_bytes.checked_sub(u64::from(get(&entry.len))).ok_or(Corrupt)?;
+        self.header.jwt_bytes.store(rest, Ordering::Relaxed);
+        self.free_runs(number, entry)
+    }
+
+    fn free_runs(&self, number: EntryNumber, entry: &EntryHeader) -> Result<(), Corrupt> {
+        let mut run = Run { first: number.0, chunks: get(&entry.run.chunks) };
+        let mut next = self.follow(&entry.run.next)?;
+        self.free(run)?;
+        // Each run frees a chunk at least, and a chunk that is free already is an error: a
+        // circle of runs ends.
+        while let Some(EntryNumber(first)) = next {
+            let header = self.run(first)?;
+            run = Run { first, chunks: get(&header.chunks) };
+            next = self.follow(&header.next)?;
+            self.free(run)?;
+        }
+        Ok(())
+    }
+
+    /// Takes chunks for an entry and writes the JWT into them. Enough chunks are free.
+    fn write_entry(&self, jwt: &[u8]) -> Result<(EntryNumber, &'a EntryHeader), Corrupt> {
+        let run = self.take(chunks_for(size_of::<EntryHeader>(), jwt.len()))?;
+        let number = EntryNumber(run.first);
+        let entry = self.entry(number)?;
+        set(&entry.len, u32::try_from(jwt.len()).map_err(|_| Corrupt)?);
+        set(&entry.run.chunks, run.chunks);
+        let mut rest = self.write_run(run, size_of::<EntryHeader>(), jwt)?;
+        let mut link = &entry.run.next;
+        while !rest.is_empty() {
+            let run = self.take(chunks_for(size_of::<RunHeader>(), rest.len()))?;
+            let header = self.run(run.first)?;
+            set(&header.chunks, run.chunks);
+            set(link, run.first.wrapping_add(1));
+            link = &header.next;
+            rest = self.write_run(run, size_of::<RunHeader>(), rest)?;
+        }
+        set(link, 0);
+        Ok((number, entry))
+    }
+
+    /// Writes as much of `jwt` as fits after the header of `run`; what is left.
+    fn write_run<'j>(&self, run: Run, header: usize, jwt: &'j [u8]) -> Result<&'j [u8], Corrupt> {
+        let (at, room) = self.payload(run, header)?;
+        let (here, rest) = jwt.split_at_checked(room).unwrap_or((jwt, &[]));
+        self.region.write(at, here)?;
+        Ok(rest)
+    }
+
+    fn copy_jwt(
+        &self,
+        number: EntryNumber,
+        entry: &EntryHeader,
+        jwt: &mut Vec<u8>,
+    ) -> Result<(), Corrupt> {
+        jwt.clear();
+        let mut rest = get(&entry.len) as usize;
+        if rest > self.geometry.longest_jwt() {
+            return Err(Corrupt);
+        }
+        let mut run = Run { first: number.0, chunks: get(&entry.run.chunks) };
+        let mut header = size_of::<EntryHeader>();
+        let mut next = &entry.run.next;
+        loop {
+            let (at, room) = self.payload(run, header)?;
+            let here = rest.min(room);
+            self.region.append_to(at, here, jwt)?;
+            rest = rest.saturating_sub(here);
+            if rest == 0 {
+                return Ok(());
+            }
+            let EntryNumber(first) = self.follow(next)?.ok_or(Corrupt)?;
+            let run_header = self.run(first)?;
+            run = Run { first, chunks: get(&run_header.chunks) };
+            header = size_of::<RunHeader>();
+            next = &run_header.next;
+        }
+    }
+
+    /// Where the bytes behind a run's header are, and how many.
+    pub(super) fn payload(&self, run: Run, header: usize) -> Result<(usize, usize), Corrupt> {
+        let end = run.first.checked_add(run.chunks).ok_or(Corrupt)?;
+        if run.chunks == 0 || end > self.geometry.chunks {
+            return Err(Corrupt);
+        }
+        let at = self.chunk_offset(run.first)?.wrapping_add(header);
+        let len = (run.chunks as usize).wrapping_mul(CHUNK).saturating_sub(header);
+        Ok((at, len))
+    }
+
+    fn add_jwt_bytes(&self, len: u64) {
+        let jwt_bytes = self.header.jwt_bytes.load(Ordering::Relaxed);
+        self.header.jwt_bytes.store(jwt_bytes.wrapping_add(len), Ordering::Relaxed);
+    }
+}
+
+/// When an answer may be used, and how.
+#[derive(Clone, Copy)]
+struct Lifetime {
+    fresh_until: UnixTime,
+    stale_until: UnixTime,
+    expires: Option<UnixTime>,
+}
+
+impl Lifetime {
+    fn of(entry: &EntryHeader) -> Self {
+        let time = |word| UnixTime(u64::from(get(word)));
+        let expires = Some(time(&entry.expires)).filter(|&time| time != NEVER);
+        Self {
+            fresh_until: time(&entry.fresh_until),
+            stale_until: time(&entry.stale_until),
+            expires,
+        }
+    }
+
+    /// A time that does not fit is brought forward, never put off.
+    fn write(self, entry: &EntryHeader) {
+        let latest = NEVER.0.wrapping_sub(1);
+        let seconds = |time: UnixTime| time.0.min(latest) as u32;
+        set(&entry.fresh_until, seconds(self.fresh_until));
+        set(&entry.stale_until, seconds(self.stale_until));
+        set(&entry.expires, self.expires.map_or(NEVER.0 as u32, seconds));
+    }
+
+    fn is_over(self, now: UnixTime) -> bool {
+        self.expires.is_some_and(|expires| now >= expires)
+            || now >= self.fresh_until.max(self.stale_until)
+    }
+}
+
+const NEVER: UnixTime = UnixTime(u32::MAX as u64);
+
+impl From<&Entry<'_>> for Lifetime {
+    fn from(entry: &Entry<'_>) -> Self {
+        let &Entry { answer, fresh_until, stale_until, expires, .. } = entry;
+        let stale_until = match answer {
+            Answer::Active(_) => stale_until,
+            Answer::Inactive => fresh_until,
+        };
+        Self { fresh_until, stale_until, expires }
+    }
+}
+
+/// Whether `entry` may not be used any more, in any way.
+pub(super) fn is_over(entry: &Entry<'_>, now: UnixTime) -> bool {
+    Lifetime::from(entry).is_over(now)
+}
+
+/// Neighbouring chunks that hold a header and `len` bytes.
+fn chunks_for(header: usize, len: usize) -> u32 {
+    u32::try_from(len.saturating_add(header).div_ceil(CHUNK)).unwrap_or(u32::MAX)
+}
+
+pub(super) fn get(word: &AtomicU32) -> u32 {
+    word.load(Ordering::Relaxed)
+}
+
+pub(super) fn set(word: &AtomicU32, value: u32) {
+    word.store(value, Ordering::Relaxed);
+}
+
+/// Adds one to a counter that the shard's lock guards.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}

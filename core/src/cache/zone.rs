@@ -1,0 +1,293 @@
+//! The zone: what the processes that share it call.
+
+use super::check::{Usage, UsageOfShard, check_shard};
+use super::error::{CheckError, InsertError, RegionError};
+use super::key::{CacheKey, Profile, TokenHasher};
+use super::layout::{Geometry, LAYOUT_VERSION, MAGIC, ShardHeader};
+use super::lock::{Acquired, Busy, Lock, Process};
+use super::region::{Corrupt, Region};
+use super::shard::{self, Shard, count};
+use super::{Entry, Generation, Lookup};
+use crate::UnixTime;
+use std::sync::atomic::Ordering;
+
+/// A cache in memory shared by processes.
+pub struct Zone {
+    region: Region,
+    geometry: Geometry,
+    hasher: TokenHasher,
+}
+
+impl Zone {
+    /// The key of `token`, introspected in the way of `profile`.
+    pub fn key(&self, token: &[u8], profile: Profile) -> CacheKey {
+        CacheKey::new(self.hasher.hash(token), profile)
+    }
+
+    /// Looks for an answer that may be used at `now`. The JWT of an active token is put into
+    /// `jwt`, in place of what was there; otherwise `jwt` means nothing.
+    ///
+    /// A zone that is locked for too long, or corrupt, has no answer.
+    pub fn lookup(
+        &self,
+        process: &impl Process,
+        key: &CacheKey,
+        now: UnixTime,
+        jwt: &mut Vec<u8>,
+    ) -> Lookup {
+        let number = key.token().shard(self.geometry.shards);
+        self.with_shard(number, process, |shard| shard.lookup(key, now, jwt))
+            .unwrap_or(Lookup::Miss)
+    }
+
+    /// Marks an answer as in use, as a lookup does, without reading it. Whether there is one.
+    pub fn touch(&self, process: &impl Process, key: &CacheKey) -> bool {
+        let number = key.token().shard(self.geometry.shards);
+        self.with_shard(number, process, |shard| shard.touch(key)).unwrap_or(false)
+    }
+
+    /// Stores an answer in place of the one that is stored for `key`, if any, and evicts others
+    /// until it fits. If it cannot be stored, the former answer is removed all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`InsertError`]. None of them is a reason not to use the answer at hand.
+    pub fn insert(
+        &self,
+        process: &impl Process,
+        key: &CacheKey,
+        entry: Entry<'_>,
+        now: UnixTime,
+    ) -> Result<(), InsertError> {
+        let number = key.token().shard(self.geometry.shards);
+        let insert = |shard: &Shard<'_>| {
+            if let Err(refusal) = self.admit(&entry, now) {
+                shard.remove(key)?;
+                count(&shard.header.refusals);
+                return Ok(Err(refusal));
+            }
+            shard.insert(key, &entry, now).map(Ok)
+        };
+        self.with_shard(number, process, insert)?
+    }
+
+    /// Removes the answer stored for `key`; whether there was one.
+    pub fn remove(&self, process: &impl Process, key: &CacheKey) -> bool {
+        let number = key.token().shard(self.geometry.shards);
+        self.with_shard(number, process, |shard| shard.remove(key)).unwrap_or(false)
+    }
+
+    /// Removes the answers for `token` of every profile. What was known of it before this call
+    /// returns is never found after: see [`Zone::generation`].
+    ///
+    /// If its shard is locked for too long, the whole zone is purged instead.
+    pub fn purge_token(&self, process: &impl Process, token: &[u8]) {
+        let token = self.hasher.hash(token);
+        let number = token.shard(self.geometry.shards);
+        self.next_generation();
+        let purged = self.with_shard(number, process, |shard| shard.remove_token(token));
+        if matches!(purged, Err(Unavailable::Busy)) {
+            self.next_epoch();
+        }
+        self.next_generation();
+    }
+
+    /// Removes everything, at once.
+    pub fn purge_all(&self) {
+        self.next_generation();
+        self.next_epoch();
+        self.next_generation();
+    }
+
+    /// Counts the purges. Whoever keeps a copy of an answer, or is about to ask for one, notes
+    /// the generation *before* it looks or asks: a copy of another generation must not be used
+    /// any more, and [`Zone::insert`] refuses an answer to a question of another generation.
+    pub fn generation(&self) -> Generation {
+        Generation(self.region.zone_header().generation.load(Ordering::SeqCst))
+    }
+
+    /// The longest JWT that this zone takes, in bytes.
+    pub fn longest_jwt(&self) -> usize {
+        self.geometry.longest_jwt()
+    }
+
+    /// What is in use, and what has happened. Takes no lock, so the numbers may not agree with
+    /// each other while the zone is in use.
+    pub fn usage(&self) -> Usage {
+        let epoch = self.epoch();
+        let mut usage = Usage::new(self.region.len(), &self.geometry);
+        for number in 0..self.geometry.shards {
+            if let Ok(header) = self.region.view::<ShardHeader>(self.geometry.shard(number).header)
+            {
+                usage.add(UsageOfShard::read(header, epoch, &self.geometry));
+            }
+        }
+        usage
+    }
+
+    /// Walks the whole zone, shard by shard under its lock, and proves that each chunk is free or
+    /// owned by one entry, that index and lists agree and that the sums add up. Slow: a
+    /// millisecond for some thousands of entries, during which a shard is locked.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckError::Broken`] names an invariant that does not hold; the shard is left as it is.
+    pub fn check(&self, process: &impl Process) -> Result<Usage, CheckError> {
+        let mut usage = Usage::new(self.region.len(), &self.geometry);
+        for number in 0..self.geometry.shards {
+            let broken = |_| CheckError::Broken { shard: number, what: "out of bounds" };
+            let shard = Shard::new(&self.region, &self.geometry, number).map_err(broken)?;
+            let _lock =
+                self.lock(&shard, process).map_err(|_| CheckError::Busy { shard: number })?;
+            let epoch = self.epoch();
+            if shard.header.epoch.load(Ordering::SeqCst) == epoch {
+                check_shard(&shard).map_err(|what| CheckError::Broken { shard: number, what })?;
+            }
+            usage.add(UsageOfShard::read(shard.header, epoch, &self.geometry));
+        }
+        Ok(usage)
+    }
+
+    pub(super) fn lay_out(region: Region, secret: [u8; 16]) -> Result<Self, RegionError> {
+        let geometry = Geometry::new(region.len())?;
+        let header = region.zone_header();
+        let headers = geometry.shard(0).chunks;
+        region.fill(0, headers, 0).map_err(|Corrupt| too_small(region.len()))?;
+        let [low, high] = halves(secret);
+        header.secret[0].store(low, Ordering::Relaxed);
+        header.secret[1].store(high, Ordering::Relaxed);
+        header.version.store(LAYOUT_VERSION, Ordering::Relaxed);
+        header.len.store(region.len() as u64, Ordering::Relaxed);
+        header.generation.store(1, Ordering::Relaxed);
+        header.epoch.store(1, Ordering::Relaxed);
+        header.magic.store(MAGIC, Ordering::Release);
+        Ok(Self { region, geometry, hasher: TokenHasher::new(&secret) })
+    }
+
+    pub(super) fn take_up(region: Region) -> Result<Self, RegionError> {
+        let header = region.zone_header();
+        if header.magic.load(Ordering::Acquire) != MAGIC {
+            return Err(RegionError::NotAZone);
+        }
+        let found = header.version.load(Ordering::Relaxed);
+        if found != LAYOUT_VERSION {
+            return Err(RegionError::OtherVersion { found, expected: LAYOUT_VERSION });
+        }
+        let found = header.len.load(Ordering::Relaxed);
+        if found != region.len() as u64 {
+            return Err(RegionError::OtherLength { found, len: region.len() });
+        }
+        let geometry = Geometry::new(region.len())?;
+        let [low, high] = &header.secret;
+        let secret = whole([low.load(Ordering::Relaxed), high.load(Ordering::Relaxed)]);
+        Ok(Self { region, geometry, hasher: TokenHasher::new(&secret) })
+    }
+
+    /// Whether an answer may be stored now. Called under the shard's lock, after its epoch was
+    /// read, so that a purge either is seen here or empties the shard later.
+    fn admit(&self, entry: &Entry<'_>, now: UnixTime) -> Result<(), InsertError> {
+        let len = entry.answer.jwt().len();
+        let longest = self.longest_jwt();
+        if len > longest {
+            return Err(InsertError::TooLarge { len, longest });
+        }
+        if shard::is_over(entry, now) {
+            return Err(InsertError::Expired);
+        }
+        if entry.generation != self.generation() {
+            return Err(InsertError::Purged);
+        }
+        Ok(())
+    }
+
+    /// Calls `act` on a shard that is locked and up to date. A shard that proves corrupt is
+    /// emptied.
+    fn with_shard<T>(
+        &self,
+        number: u32,
+        process: &impl Process,
+        act: impl FnOnce(&Shard<'_>) -> Result<T, Corrupt>,
+    ) -> Result<T, Unavailable> {
+        let shard = Shard::new(&self.region, &self.geometry, number)?;
+        let _lock = self.lock(&shard, process)?;
+        let epoch = self.epoch();
+        if shard.header.epoch.load(Ordering::SeqCst) != epoch {
+            shard.reset(epoch)?;
+        }
+        act(&shard).or_else(|Corrupt| {
+            count(&shard.header.corruptions);
+            shard.reset(epoch)?;
+            Err(Unavailable::Corrupt)
+        })
+    }
+
+    /// Locks a shard; empties it if its last owner died with the lock.
+    fn lock<'s>(&self, shard: &Shard<'s>, process: &impl Process) -> Result<Lock<'s>, Busy> {
+        let header = shard.header;
+        let acquired = Lock::acquire(&header.lock, process);
+        match acquired {
+            Ok((_, Acquired::Released { waited: false })) => {}
+            Ok((_, Acquired::Released { waited: true })) => count(&header.lock_waits),
+            Ok((_, Acquired::Abandoned)) => {
+                header.epoch.store(0, Ordering::SeqCst);
+                count(&header.takeovers);
+            }
+            Err(Busy) => {
+                header.lock_timeouts.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        acquired.map(|(lock, _)| lock)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.region.zone_header().epoch.load(Ordering::SeqCst)
+    }
+
+    fn next_epoch(&self) {
+        self.region.zone_header().epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn next_generation(&self) {
+        self.region.zone_header().generation.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Why a shard cannot be used just now.
+enum Unavailable {
+    Busy,
+    Corrupt,
+}
+
+impl From<Busy> for Unavailable {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl From<Corrupt> for Unavailable {
+    fn from(Corrupt: Corrupt) -> Self {
+        Self::Corrupt
+    }
+}
+
+impl From<Unavailable> for InsertError {
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Busy => Self::Busy,
+            Unavailable::Corrupt => Self::Corrupt,
+        }
+    }
+}
+
+pub(super) fn too_small(len: usize) -> RegionError {
+    RegionError::TooSmall { len, minimum: super::layout::MINIMUM_LEN }
+}
+
+fn halves(secret: [u8; 16]) -> [u64; 2] {
+    let secret = u128::from_le_bytes(secret);
+    [secret as u64, (secret >> 64) as u64]
+}
+
+fn whole([low, high]: [u64; 2]) -> [u8; 16] {
+    (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
+}

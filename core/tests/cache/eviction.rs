@@ -1,0 +1,97 @@
+//! What makes room for what.
+
+use crate::memory::{ALONE, MEGABYTE, Random, TestZone};
+use phantom_token_core::UnixTime;
+use phantom_token_core::cache::{Answer, Entry};
+
+#[test]
+fn inserts_into_a_full_zone_always_succeed() {
+    let zone = TestZone::new(2 * MEGABYTE);
+    let mut random = Random(1);
+    let jwt = vec![b'j'; 16 * 1024];
+    for number in 0..20_000 {
+        let len = 512 + random.below(16 * 1024 - 512);
+        zone.store_jwt(&number.to_string(), &jwt[..len]);
+        assert!(zone.has(&number.to_string()));
+    }
+    zone.assert_sound();
+    assert!(zone.usage().evictions > 0);
+}
+
+#[test]
+fn a_token_in_use_outlives_those_that_are_not() {
+    let zone = TestZone::new(MEGABYTE);
+    zone.store_jwt("used", &[b'j'; 1000]);
+    for number in 0..10_000 {
+        zone.store_jwt(&number.to_string(), &[b'j'; 1000]);
+        assert!(zone.has("used"));
+    }
+}
+
+#[test]
+fn a_touched_token_outlives_those_that_are_not() {
+    let zone = TestZone::new(MEGABYTE);
+    zone.store_jwt("used", &[b'j'; 1000]);
+    for number in 0..10_000 {
+        zone.store_jwt(&number.to_string(), &[b'j'; 1000]);
+        assert!(zone.touch(&ALONE, &zone.key_of("used")));
+    }
+    assert!(zone.has("used"));
+}
+
+#[test]
+fn a_shard_of_tokens_in_use_still_takes_another() {
+    let zone = TestZone::new(MEGABYTE);
+    for number in 0..3_000 {
+        zone.store_jwt(&number.to_string(), &[b'j'; 1000]);
+        for earlier in 0..=number {
+            zone.touch(&ALONE, &zone.key_of(&earlier.to_string()));
+        }
+        assert!(zone.has(&number.to_string()));
+    }
+}
+
+#[test]
+fn what_has_expired_goes_before_what_is_fresh() {
+    let zone = TestZone::new(400 * 1024);
+    for number in 0..100 {
+        let jwt = Answer::Active(&[b'j'; 1000]);
+        zone.store(&format!("fresh {number}"), zone.fresh(jwt)).unwrap();
+    }
+    for number in 0..200 {
+        let entry =
+            Entry { fresh_until: UnixTime(10), ..zone.fresh(Answer::Active(&[b'j'; 1000])) };
+        let entry = Entry { stale_until: UnixTime(10), ..entry };
+        zone.store(&format!("short {number}"), entry).unwrap();
+    }
+    let evictions = zone.usage().evictions;
+
+    for number in 0..200 {
+        let key = zone.key_of(&format!("late {number}"));
+        let entry = zone.fresh(Answer::Active(&[b'j'; 1000]));
+        zone.insert(&ALONE, &key, entry, UnixTime(20)).unwrap();
+    }
+
+    assert_eq!(zone.usage().evictions, evictions);
+    assert!((0..100).all(|number| zone.has(&format!("fresh {number}"))));
+}
+
+#[test]
+fn a_flood_of_inactive_tokens_evicts_only_its_own_kind() {
+    let zone = TestZone::new(4 * MEGABYTE);
+    let good: Vec<String> = (0..2_600).map(|number| format!("good {number}")).collect();
+    for token in &good {
+        zone.store_jwt(token, &[b'j'; 1000]);
+    }
+    let kept_before = good.iter().filter(|token| zone.has(token)).count();
+
+    for number in 0..100_000 {
+        zone.store(&number.to_string(), zone.fresh(Answer::Inactive)).unwrap();
+    }
+
+    let kept = good.iter().filter(|token| zone.has(token)).count();
+    assert_eq!(kept, kept_before);
+    let usage = zone.check(&ALONE).unwrap();
+    assert!(usage.inactive * 64 * 32 <= usage.capacity, "{usage:?}");
+    assert!(zone.has("99999"), "the latest are remembered");
+}

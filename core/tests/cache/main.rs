@@ -1,0 +1,15 @@
+//! The cache, from outside.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, and that is all"
+)]
+
+mod entries;
+mod eviction;
+mod memory;
+mod regions;
