@@ -163,10 +163,11 @@ impl<'a> Shard<'a> {
         Ok(removed)
     }
 
-    /// All entries.
+    /// All entries. No more than there are chunks, so that walks end that are bounded by it.
     pub(super) fn entries(&self) -> u32 {
         let Self { header, .. } = self;
-        get(&header.active.entries).saturating_add(get(&header.inactive.entries))
+        let entries = get(&header.active.entries).saturating_add(get(&header.inactive.entries));
+        entries.min(self.geometry.chunks)
     }
 
     /// The entry that begins with chunk `number`.

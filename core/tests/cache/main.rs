@@ -9,7 +9,10 @@
     reason = "a test that panics has failed, and that is all"
 )]
 
+mod accidents;
 mod entries;
 mod eviction;
 mod memory;
+mod model;
 mod regions;
+mod value;

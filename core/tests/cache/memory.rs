@@ -37,6 +37,20 @@ impl Memory {
         unsafe { self.base().add(offset).as_ptr().copy_from(bytes.as_ptr(), bytes.len()) };
     }
 
+    /// Flips a bit, as a fault in the machine might.
+    pub fn flip(&self, bit: usize) {
+        let offset = bit / 8;
+        assert!(offset < self.len());
+        // SAFETY: within the mapping, as just seen.
+        let byte = unsafe { self.base().add(offset) };
+        // SAFETY: as above, and no other thread is using it.
+        unsafe { byte.write(byte.read() ^ (1 << (bit % 8))) };
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn base(&self) -> NonNull<u8> {
         NonNull::new(self.0.as_mut_ptr()).unwrap()
     }
@@ -80,13 +94,7 @@ impl TestZone {
 
     /// An entry that is fresh until 100.
     pub fn fresh<'a>(&self, answer: Answer<'a>) -> Entry<'a> {
-        Entry {
-            answer,
-            fresh_until: UnixTime(100),
-            stale_until: UnixTime(100),
-            expires: None,
-            generation: self.generation(),
-        }
+        Entry { answer, ..fresh(self, &[]) }
     }
 
     pub fn store_jwt(&self, token: &str, jwt: &[u8]) {
@@ -104,6 +112,17 @@ impl Deref for TestZone {
 
     fn deref(&self) -> &Zone {
         &self.zone
+    }
+}
+
+/// An entry that is fresh until 100.
+pub fn fresh<'a>(zone: &Zone, jwt: &'a [u8]) -> Entry<'a> {
+    Entry {
+        answer: Answer::Active(jwt),
+        fresh_until: UnixTime(100),
+        stale_until: UnixTime(100),
+        expires: None,
+        generation: zone.generation(),
     }
 }
 
