@@ -15,9 +15,15 @@ pub const MEGABYTE: usize = 1 << 20;
 /// Memory that zones are made in.
 pub struct Memory(MmapRaw);
 
+impl From<MmapRaw> for Memory {
+    fn from(map: MmapRaw) -> Self {
+        Self(map)
+    }
+}
+
 impl Memory {
     pub fn new(len: usize) -> Self {
-        Self(MmapOptions::new().len(len).map_anon().unwrap().into())
+        Self::from(MmapRaw::from(MmapOptions::new().len(len).map_anon().unwrap()))
     }
 
     pub fn create(&self) -> Result<Zone, RegionError> {
