@@ -1,1 +1,126 @@
-//! module
+//! NGINX dynamic module for the phantom token pattern.
+//!
+//! A client calls an API with an opaque access token. In the access phase this module asks the
+//! authorization server for the JWT behind the token, keeps it in shared memory, and lets the
+//! request go on with `Authorization: Bearer <JWT>`.
+//!
+//! The way of a request, file by file: [`access`] decides, [`introspection`] makes the subrequest,
+//! [`capture`] takes its answer, [`grant`] swaps the header or [`refusal`] answers the client.
+//! What is decided about OAuth, HTTP caching and memory is in the crate `phantom_token_core`.
+
+mod access;
+mod capture;
+mod conf;
+mod directives;
+mod filters;
+mod grant;
+mod introspection;
+mod log;
+mod nginx;
+mod record;
+mod refusal;
+mod server;
+mod variables;
+mod worker;
+mod zone;
+
+use core::ffi::{c_char, c_void};
+use core::ptr;
+
+use nginx_sys::{
+    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+    ngx_module_t,
+};
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf};
+
+use conf::LocationConf;
+use nginx::conf::ConfExt as _;
+use zone::MainConf;
+
+struct Module;
+
+/// What NGINX looks for in a dynamic module.
+mod exports {
+    #![allow(missing_docs, non_upper_case_globals, reason = "NGINX gives the names")]
+
+    use super::*;
+
+    ngx::ngx_modules!(ngx_http_phantom_token_module);
+
+    pub static mut ngx_http_phantom_token_module: ngx_module_t = ngx_module_t {
+        ctx: ptr::addr_of!(CONTEXT).cast_mut().cast(),
+        commands: ptr::addr_of_mut!(directives::COMMANDS).cast(),
+        type_: NGX_HTTP_MODULE as _,
+        init_process: Some(init_process),
+        ..ngx_module_t::default()
+    };
+}
+
+static CONTEXT: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: Some(Module::preconfiguration),
+    postconfiguration: Some(Module::postconfiguration),
+    create_main_conf: Some(Module::create_main_conf),
+    init_main_conf: None,
+    create_srv_conf: None,
+    merge_srv_conf: None,
+    create_loc_conf: Some(Module::create_loc_conf),
+    merge_loc_conf: Some(merge_loc_conf),
+};
+
+// SAFETY: `create_main_conf` makes a `MainConf`.
+unsafe impl HttpModuleMainConf for Module {
+    type MainConf = MainConf;
+}
+
+// SAFETY: `create_loc_conf` makes a `LocationConf`.
+unsafe impl HttpModuleLocationConf for Module {
+    type LocationConf = LocationConf;
+}
+
+impl HttpModule for Module {
+    fn module() -> &'static ngx_module_t {
+        // SAFETY: NGINX writes to the module while it loads it, and only reads afterwards.
+        unsafe { &*ptr::addr_of!(exports::ngx_http_phantom_token_module) }
+    }
+
+    unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+        // SAFETY: NGINX calls with a live parser.
+        status(unsafe { variables::register(cf) })
+    }
+
+    unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+        // SAFETY: NGINX calls with a live parser, once for a configuration, and in the order of
+        // its filters.
+        unsafe {
+            filters::register();
+            status(access::register(cf))
+        }
+    }
+}
+
+extern "C" fn merge_loc_conf(
+    cf: *mut ngx_conf_t,
+    above: *mut c_void,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: NGINX calls with a live parser and two configurations of `create_loc_conf`.
+    let (Some(cf), Some(above), Some(conf)) = (unsafe {
+        (cf.as_mut(), above.cast::<LocationConf>().as_ref(), conf.cast::<LocationConf>().as_mut())
+    }) else {
+        return NGX_CONF_ERROR;
+    };
+    match conf.merge(above, cf) {
+        Ok(()) => NGX_CONF_OK,
+        Err((error, place)) => cf.refuse_at(&place, &error),
+    }
+}
+
+extern "C" fn init_process(_cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    worker::start();
+    NGX_OK as ngx_int_t
+}
+
+fn status(done: Option<()>) -> ngx_int_t {
+    if done.is_some() { NGX_OK as ngx_int_t } else { NGX_ERROR as ngx_int_t }
+}

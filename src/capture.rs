@@ -1,0 +1,190 @@
+//! Takes the answer to an introspection subrequest from the filter chain, whatever made it.
+
+use core::cell::Cell;
+
+use http::header::{
+    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, DATE, EXPIRES, HeaderName, PRAGMA,
+    RETRY_AFTER, VARY,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use nginx_sys::{NGX_HTTP_SPECIAL_RESPONSE, ngx_int_t, ngx_table_elt_t};
+use phantom_token_core::UnixTime;
+use phantom_token_core::introspection::Body;
+
+use crate::nginx::buffers::{Chain, ReadError};
+use crate::nginx::headers;
+use crate::nginx::request::Request;
+
+/// The answer as far as it has come.
+#[derive(Default)]
+pub struct Capture {
+    limit: Cell<usize>,
+    head: Cell<Option<Head>>,
+    body: Cell<Vec<u8>>,
+    end: Cell<End>,
+    finished: Cell<Option<ngx_int_t>>,
+}
+
+/// The status and the headers of an answer.
+#[derive(Clone)]
+pub struct Head {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// Until when the cache of NGINX that the answer came from holds it for valid.
+    pub valid_until: Option<UnixTime>,
+}
+
+/// How the body ended.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    Open,
+    Complete,
+    TooLarge,
+    Unreadable,
+}
+
+/// A whole answer.
+pub struct Captured {
+    pub head: Head,
+    body: Vec<u8>,
+    end: End,
+}
+
+impl Capture {
+    /// Makes ready for an answer of at most `limit` bytes.
+    pub fn start(&self, limit: usize) {
+        self.limit.set(limit);
+        self.head.set(None);
+        self.body.take();
+        self.end.set(End::Open);
+        self.finished.set(None);
+    }
+
+    /// Takes the head of the answer that a subrequest is about to send.
+    pub fn take_head(&self, request: Request) {
+        let status = u16::try_from(request.raw().headers_out.status).unwrap_or_default();
+        self.head.set(Some(Head {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY),
+            headers: answer_headers(&request),
+            valid_until: valid_until(&request),
+        }));
+    }
+
+    /// Takes a piece of the body, consuming its buffers.
+    pub fn take_body(&self, chain: Chain) {
+        let mut body = self.body.take();
+        for buffer in chain.buffers() {
+            let last = buffer.is_last();
+            if self.end.get() == End::Open {
+                self.end.set(self.append(&mut body, &buffer));
+            }
+            if last && self.end.get() == End::Open {
+                self.end.set(End::Complete);
+            }
+        }
+        self.body.set(body);
+    }
+
+    fn append(&self, body: &mut Vec<u8>, buffer: &crate::nginx::buffers::Buffer) -> End {
+        if body.len().saturating_add(buffer.len()) > self.limit.get() {
+            *body = Vec::new();
+            return End::TooLarge;
+        }
+        match buffer.append_to(body) {
+            Ok(()) => End::Open,
+            Err(ReadError::File | ReadError::OutOfMemory(_)) => End::Unreadable,
+        }
+    }
+
+    /// The subrequest was finalized. It may be more than once: with an error, and with what came
+    /// of its error page.
+    pub fn finish(&self, status: ngx_int_t) {
+        self.finished.set(Some(status));
+    }
+
+    /// The answer, once the subrequest was finalized.
+    pub fn take(&self) -> Option<Captured> {
+        let finished = self.finished.get()?;
+        let end = self.end.get();
+        let head = self.head.take().unwrap_or_else(|| Head::without_answer(finished));
+        Some(Captured { head, body: self.body.take(), end })
+    }
+}
+
+impl Captured {
+    /// The body, or what is wrong with it.
+    pub fn body(&self) -> Body<'_> {
+        match self.end {
+            End::Complete => Body::Complete(&self.body),
+            End::TooLarge => Body::TooLarge,
+            End::Open | End::Unreadable => Body::Truncated,
+        }
+    }
+}
+
+impl Head {
+    /// The subrequest ended with nothing but a return code.
+    fn without_answer(finished: ngx_int_t) -> Self {
+        let code = u16::try_from(finished)
+            .ok()
+            .filter(|code| u32::from(*code) >= NGX_HTTP_SPECIAL_RESPONSE);
+        let status = code.and_then(|code| StatusCode::from_u16(code).ok());
+        Self {
+            status: status.unwrap_or(StatusCode::BAD_GATEWAY),
+            headers: HeaderMap::new(),
+            valid_until: None,
+        }
+    }
+}
+
+/// The headers that say what the answer is and how long it is fresh.
+fn answer_headers(request: &Request) -> HeaderMap {
+    const WANTED: [HeaderName; 8] =
+        [AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, PRAGMA, RETRY_AFTER, VARY];
+    let mut headers = HeaderMap::new();
+    let out = &request.raw().headers_out;
+    // SAFETY: the type lives as long as the answer.
+    insert(&mut headers, &CONTENT_TYPE, unsafe { crate::nginx::bytes(out.content_type) });
+    for header in headers::iter(&out.headers).filter(|header| header.hash != 0) {
+        let name = headers::name(header);
+        if let Some(wanted) =
+            WANTED.iter().find(|wanted| name.eq_ignore_ascii_case(wanted.as_str().as_bytes()))
+        {
+            insert(&mut headers, wanted, headers::value(header));
+        }
+    }
+    // NGINX keeps the Date of an upstream to itself.
+    if let Some(date) = upstream_date(request).filter(|_| !headers.contains_key(DATE)) {
+        insert(&mut headers, &DATE, headers::value(date));
+    }
+    headers
+}
+
+fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(value) else {
+        return;
+    };
+    // It fails only past 24,000 headers, far more than NGINX takes from an upstream.
+    _ = headers.try_append(name, value);
+}
+
+fn upstream_date(request: &Request) -> Option<&ngx_table_elt_t> {
+    // SAFETY: both are null or live as long as the request.
+    unsafe { request.raw().upstream.as_ref()?.headers_in.date.as_ref() }
+}
+
+#[cfg(ngx_feature = "http_cache")]
+fn valid_until(request: &Request) -> Option<UnixTime> {
+    if request.raw().cached() == 0 {
+        return None;
+    }
+    // SAFETY: an answer from a cache has the cache's entry.
+    let valid_sec = unsafe { request.raw().cache.as_ref() }?.valid_sec;
+    Some(UnixTime(u64::try_from(valid_sec).unwrap_or_default()))
+}
+
+#[cfg(not(ngx_feature = "http_cache"))]
+fn valid_until(_request: &Request) -> Option<UnixTime> {
+    None
+}

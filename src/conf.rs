@@ -1,0 +1,279 @@
+//! What the configuration says: inherited as NGINX does, checked, and resolved once.
+
+use core::ptr::NonNull;
+use std::rc::Rc;
+use std::time::Duration;
+
+use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
+use ngx::http::{HttpModuleLocationConf as _, NgxHttpCoreModule};
+use phantom_token_core::cache::{Profile, Zone};
+use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
+use phantom_token_core::freshness::Policy;
+use phantom_token_core::introspection::ClientCredential;
+
+use crate::nginx::conf::Place;
+use crate::zone::{CacheZone, MainConf, ZoneError};
+use crate::{nginx, server};
+
+/// The directives of one level; what is not given there is inherited.
+#[derive(Clone, Default)]
+pub struct Settings {
+    pub enable: Option<(bool, Place)>,
+    pub endpoint: Option<Rc<[u8]>>,
+    pub realm: Option<(String, Place)>,
+    pub scopes: Option<(String, Place)>,
+    pub scope: Option<(Vec<String>, Place)>,
+    pub credential: Option<Rc<ClientCredential>>,
+    pub accept: Option<Rc<str>>,
+    pub jwt_members: Option<Rc<[String]>>,
+    pub max_response_size: Option<usize>,
+    pub cache: Option<(CacheChoice, Place)>,
+    pub valid: Option<Option<Duration>>,
+    pub max_valid: Option<Option<Duration>>,
+    pub ignored_headers: Option<IgnoredHeaders>,
+    pub options: Option<OnOptions>,
+    pub challenge_error: Option<bool>,
+}
+
+/// `phantom_token_cache`.
+#[derive(Clone)]
+pub enum CacheChoice {
+    Off,
+    Zone(String),
+}
+
+/// `phantom_token_cache_ignore_headers`.
+#[derive(Clone, Copy, Default)]
+pub struct IgnoredHeaders {
+    pub cache_control: bool,
+    pub expires: bool,
+}
+
+/// `phantom_token_options`.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnOptions {
+    /// Answer 204, as the C module does.
+    #[default]
+    Reply,
+    /// Let the request through, without a token.
+    Pass,
+    /// Treat it as any other request.
+    Check,
+}
+
+/// The configuration of a location, or of a server or the http block outside of any.
+#[derive(Default)]
+pub struct LocationConf {
+    pub settings: Settings,
+    pub protection: Protection,
+}
+
+/// Whether and how a location is protected.
+#[derive(Default)]
+pub enum Protection {
+    #[default]
+    Off,
+    /// Switched on without an endpoint, in a place that clients do not reach.
+    NotConfigured,
+    On(Box<Guard>),
+}
+
+/// All that protects a location.
+pub struct Guard {
+    pub endpoint: Rc<[u8]>,
+    pub accept: Rc<str>,
+    pub credential: Option<Rc<ClientCredential>>,
+    pub jwt_members: Rc<[String]>,
+    /// The largest answer of the authorization server, in bytes.
+    pub max_response_size: usize,
+    pub freshness: Policy,
+    zone: Option<NonNull<CacheZone>>,
+    pub options: OnOptions,
+    pub challenge: Challenge,
+    /// What the introspection of a token depends on beside the token.
+    pub profile: Profile,
+}
+
+impl Guard {
+    /// The cache; none if it is off, or if its memory cannot be used.
+    pub fn zone(&self) -> Option<&Zone> {
+        // SAFETY: a zone lives as long as the configuration, as the guard does.
+        unsafe { self.zone?.as_ref() }.memory()
+    }
+
+    /// Whether the location is to have a cache, but its zone's memory could not be used.
+    pub fn lost_its_cache(&self) -> bool {
+        self.zone.is_some() && self.zone().is_none()
+    }
+}
+
+/// Why the configuration of a location is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    #[error(
+        "\"phantom_token on\" protects location \"{0}\" that has no \
+         \"phantom_token_introspection_endpoint\", set"
+    )]
+    NoEndpoint(String),
+    #[error("\"phantom_token_realm\" directive: {0},")]
+    Realm(ChallengeSyntaxError),
+    #[error("\"phantom_token_scopes\" or \"phantom_token_scope\" directive: {0},")]
+    Scope(ChallengeSyntaxError),
+    #[error("\"phantom_token_cache\" directive: {0},")]
+    Zone(#[from] ZoneError),
+}
+
+impl LocationConf {
+    /// Takes over from the level above what is not set here, and resolves the result.
+    /// (`ngx::http::Merge` has no way to say what is wrong.)
+    ///
+    /// # Errors
+    ///
+    /// The error, and where the directive stands that caused it.
+    pub fn merge(&mut self, above: &Self, cf: &mut ngx_conf_t) -> Result<(), (GuardError, Place)> {
+        self.settings.inherit(&above.settings);
+        let Some((true, place)) = self.settings.enable.clone() else {
+            return Ok(());
+        };
+        let Some(endpoint) = self.settings.endpoint.clone() else {
+            if let Some(name) = reachable_location(cf) {
+                return Err((GuardError::NoEndpoint(name), place));
+            }
+            self.protection = Protection::NotConfigured;
+            return Ok(());
+        };
+        self.protection = Protection::On(Box::new(self.settings.guard(endpoint, &place, cf)?));
+        Ok(())
+    }
+}
+
+impl Settings {
+    fn inherit(&mut self, above: &Self) {
+        fn or<T: Clone>(here: &mut Option<T>, above: &Option<T>) {
+            if here.is_none() {
+                here.clone_from(above);
+            }
+        }
+        or(&mut self.enable, &above.enable);
+        or(&mut self.endpoint, &above.endpoint);
+        or(&mut self.realm, &above.realm);
+        or(&mut self.scopes, &above.scopes);
+        or(&mut self.scope, &above.scope);
+        or(&mut self.credential, &above.credential);
+        or(&mut self.accept, &above.accept);
+        or(&mut self.jwt_members, &above.jwt_members);
+        or(&mut self.max_response_size, &above.max_response_size);
+        or(&mut self.cache, &above.cache);
+        or(&mut self.valid, &above.valid);
+        or(&mut self.max_valid, &above.max_valid);
+        or(&mut self.ignored_headers, &above.ignored_headers);
+        or(&mut self.options, &above.options);
+        or(&mut self.challenge_error, &above.challenge_error);
+    }
+
+    fn guard(
+        &self,
+        endpoint: Rc<[u8]>,
+        on: &Place,
+        cf: &mut ngx_conf_t,
+    ) -> Result<Guard, (GuardError, Place)> {
+        let accept = self.accept.clone().unwrap_or_else(|| "application/jwt".into());
+        let jwt_members = self
+            .jwt_members
+            .clone()
+            .unwrap_or_else(|| ["jwt".to_owned(), "phantom_token".to_owned()].into());
+        let ignored = self.ignored_headers.unwrap_or_default();
+        let credential = self.credential.clone();
+        Ok(Guard {
+            profile: profile(cf, &endpoint, &accept, credential.as_deref(), &jwt_members),
+            endpoint,
+            accept,
+            credential,
+            jwt_members,
+            max_response_size: self.max_response_size.unwrap_or(64 << 10),
+            freshness: Policy {
+                valid: self.valid.flatten(),
+                max_valid: self.max_valid.flatten(),
+                ignore_cache_control: ignored.cache_control,
+                ignore_expires: ignored.expires,
+            },
+            zone: self.zone(on, cf)?,
+            options: self.options.unwrap_or_default(),
+            challenge: self.challenge(on)?,
+        })
+    }
+
+    fn challenge(&self, on: &Place) -> Result<Challenge, (GuardError, Place)> {
+        let joined = self.scope.as_ref().map(|(scopes, place)| (scopes.join(" "), place.clone()));
+        let scopes = self.scopes.clone().or(joined);
+        let realm = self.realm.as_ref().map_or("api", |(realm, _)| realm);
+        let scope = scopes.as_ref().map(|(scope, _)| scope.as_str());
+        Challenge::new(realm, scope, self.challenge_error.unwrap_or(true)).map_err(|error| {
+            let realm_place = self.realm.as_ref().map(|(_, place)| place.clone());
+            let scope_place = scopes.as_ref().map(|(_, place)| place.clone());
+            match error {
+                ChallengeSyntaxError::Realm(_) => {
+                    (GuardError::Realm(error), realm_place.unwrap_or_else(|| on.clone()))
+                }
+                ChallengeSyntaxError::Scope(_) => {
+                    (GuardError::Scope(error), scope_place.unwrap_or_else(|| on.clone()))
+                }
+            }
+        })
+    }
+
+    fn zone(
+        &self,
+        on: &Place,
+        cf: &mut ngx_conf_t,
+    ) -> Result<Option<NonNull<CacheZone>>, (GuardError, Place)> {
+        let (name, place) = match &self.cache {
+            Some((CacheChoice::Off, _)) => return Ok(None),
+            Some((CacheChoice::Zone(name), place)) => (Some(name.as_str()), place),
+            None => (None, on),
+        };
+        MainConf::zone(cf, name).map(Some).map_err(|error| (error.into(), place.clone()))
+    }
+}
+
+/// The name of the location being merged, unless it is one that no client's URI leads to: the
+/// context of a server, an internal location, or one whose name has no leading slash.
+fn reachable_location(cf: &ngx_conf_t) -> Option<String> {
+    let core: &ngx_http_core_loc_conf_t = NgxHttpCoreModule::location_conf(cf)?;
+    // SAFETY: the name of a location lives in the pool of the configuration.
+    let name = unsafe { nginx::bytes(core.name) };
+    let is_pattern = is_regex(core);
+    if name.is_empty()
+        || core.internal == 1
+        || (!is_pattern && !name.starts_with(b"/") && !name.starts_with(b"@"))
+    {
+        return None;
+    }
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+#[cfg(ngx_feature = "pcre")]
+fn is_regex(core: &ngx_http_core_loc_conf_t) -> bool {
+    !core.regex.is_null()
+}
+
+#[cfg(not(ngx_feature = "pcre"))]
+fn is_regex(_core: &ngx_http_core_loc_conf_t) -> bool {
+    false
+}
+
+/// Locations of the same name in two servers may lead to two authorization servers, so the server
+/// is a part of the profile.
+fn profile(
+    cf: &mut ngx_conf_t,
+    endpoint: &[u8],
+    accept: &str,
+    credential: Option<&ClientCredential>,
+    jwt_members: &[String],
+) -> Profile {
+    let server = server::identity(cf);
+    let credential = credential.map_or("", ClientCredential::header_value);
+    let mut parts = vec![&server[..], endpoint, accept.as_bytes(), credential.as_bytes()];
+    parts.extend(jwt_members.iter().map(String::as_bytes));
+    Profile::new(&parts)
+}

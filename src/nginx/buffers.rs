@@ -1,0 +1,156 @@
+//! Chains of buffers, as body filters get them.
+
+use core::ptr::NonNull;
+
+use nginx_sys::{NGX_ERROR, ngx_buf_t, ngx_chain_t, ngx_int_t, ngx_read_file, off_t};
+
+use super::request::{OutOfMemory, Request};
+
+/// What could not be taken from a chain.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The buffer's part of a file could not be read.
+    #[error("cannot read the buffered answer back from its file")]
+    File,
+    /// The sink did not take more.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+}
+
+/// The buffers of a chain that a filter was given, which the filter consumes.
+pub struct Chain(*mut ngx_chain_t);
+
+impl Chain {
+    /// # Safety
+    ///
+    /// `chain` is null or a live chain whose buffers the caller may consume.
+    pub unsafe fn new(chain: *mut ngx_chain_t) -> Self {
+        Self(chain)
+    }
+
+    /// Takes each buffer out of the chain in turn, marking it as sent, so that whoever filled it
+    /// may use it again.
+    pub fn buffers(self) -> impl Iterator<Item = Buffer> {
+        let mut link = self.0;
+        core::iter::from_fn(move || {
+            // SAFETY: links of a live chain end with a null pointer.
+            let current = unsafe { link.as_ref() }?;
+            link = current.next;
+            NonNull::new(current.buf).map(Buffer)
+        })
+    }
+}
+
+/// One buffer of a chain. It is consumed when dropped.
+pub struct Buffer(NonNull<ngx_buf_t>);
+
+impl Buffer {
+    /// Whether this is the end of the answer of a request or a subrequest.
+    pub fn is_last(&self) -> bool {
+        let buffer = self.raw();
+        buffer.last_buf() != 0 || buffer.last_in_chain() != 0
+    }
+
+    /// The length of the buffer's data in bytes.
+    pub fn len(&self) -> usize {
+        let buffer = self.raw();
+        if self.in_memory() {
+            return (buffer.last as usize).saturating_sub(buffer.pos as usize);
+        }
+        if buffer.in_file() == 0 {
+            return 0;
+        }
+        usize::try_from(buffer.file_last.saturating_sub(buffer.file_pos)).unwrap_or(0)
+    }
+
+    /// Appends the buffer's data to `sink`, from memory or from the file it is in.
+    pub fn append_to(&self, sink: &mut Vec<u8>) -> Result<(), ReadError> {
+        let len = self.len();
+        if len == 0 {
+            return Ok(());
+        }
+        sink.try_reserve(len).map_err(|_| OutOfMemory)?;
+        if self.in_memory() {
+            // SAFETY: the buffer's data in memory is between `pos` and `last`.
+            sink.extend_from_slice(unsafe { core::slice::from_raw_parts(self.raw().pos, len) });
+            return Ok(());
+        }
+        self.read_file(sink, len)
+    }
+
+    fn read_file(&self, sink: &mut Vec<u8>, len: usize) -> Result<(), ReadError> {
+        let start = sink.len();
+        sink.resize(start.saturating_add(len), 0);
+        let target = sink.get_mut(start..).ok_or(ReadError::File)?;
+        let (file, offset): (_, off_t) = (self.raw().file, self.raw().file_pos);
+        // SAFETY: a buffer with `in_file` has a file, and `target` has room for `len` bytes.
+        let read = unsafe { ngx_read_file(file, target.as_mut_ptr(), len, offset) };
+        if read == NGX_ERROR as isize || usize::try_from(read) != Ok(len) {
+            return Err(ReadError::File);
+        }
+        Ok(())
+    }
+
+    fn in_memory(&self) -> bool {
+        let buffer = self.raw();
+        buffer.temporary() != 0 || buffer.memory() != 0 || buffer.mmap() != 0
+    }
+
+    fn raw(&self) -> &ngx_buf_t {
+        // SAFETY: buffers outlive the call of the filter that got their chain.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: as in `raw`; the filter owns the data of the chain that it was given.
+        let buffer = unsafe { self.0.as_mut() };
+        buffer.pos = buffer.last;
+        buffer.file_pos = buffer.file_last;
+    }
+}
+
+/// Makes a chain of one buffer, over memory that lives as long as the request and is not written.
+/// `last` ends the request's answer.
+pub fn single(
+    request: Request,
+    data: &'static [u8],
+    last: bool,
+) -> Result<*mut ngx_chain_t, OutOfMemory> {
+    // SAFETY: `data` is static.
+    unsafe { over(request, data, last) }
+}
+
+/// As [`single`], over memory from the request's pool.
+///
+/// # Safety
+///
+/// `data` lives as long as the request.
+pub unsafe fn over(
+    request: Request,
+    data: &[u8],
+    last: bool,
+) -> Result<*mut ngx_chain_t, OutOfMemory> {
+    let range = data.as_ptr_range();
+    // SAFETY: the pool is the request's; `ngx_calloc_buf()` is `ngx_pcalloc()` of a buffer.
+    let buffer = unsafe {
+        nginx_sys::ngx_pcalloc(request.pool(), size_of::<ngx_buf_t>()).cast::<ngx_buf_t>().as_mut()
+    };
+    let buffer = buffer.ok_or(OutOfMemory)?;
+    buffer.start = range.start.cast_mut();
+    buffer.pos = buffer.start;
+    buffer.end = range.end.cast_mut();
+    buffer.last = buffer.end;
+    buffer.set_memory(1);
+    buffer.set_last_buf((last && request.is_main()).into());
+    buffer.set_last_in_chain(last.into());
+    // SAFETY: the pool is the request's.
+    let link =
+        unsafe { nginx_sys::ngx_alloc_chain_link(request.pool()).as_mut() }.ok_or(OutOfMemory)?;
+    link.buf = buffer;
+    link.next = core::ptr::null_mut();
+    Ok(link)
+}
+
+const _: () = assert!(size_of::<ngx_int_t>() == size_of::<isize>());

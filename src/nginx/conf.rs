@@ -1,0 +1,115 @@
+//! The configuration parser.
+
+use core::ffi::{CStr, c_char};
+use core::fmt;
+
+use nginx_sys::{
+    NGX_ERROR, NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_size,
+    ngx_parse_time, ngx_str_t, ngx_uint_t,
+};
+use ngx::core::NGX_CONF_ERROR;
+use ngx::{ngx_conf_log_error, ngx_log_error};
+
+/// Where in the configuration something was said.
+#[derive(Clone, Debug)]
+pub struct Place {
+    file: String,
+    line: ngx_uint_t,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What the module asks of the configuration parser.
+pub trait ConfExt {
+    /// The arguments of the directive at hand, without its name.
+    fn values(&self) -> impl Iterator<Item = &[u8]>;
+
+    /// The file and the line of the directive at hand.
+    fn place(&self) -> Place;
+
+    /// Logs an `[emerg]` that ends with the place of the directive at hand.
+    fn refuse(&mut self, directive: &str, error: &dyn fmt::Display) -> *mut c_char;
+
+    /// Logs an `[emerg]` about an earlier place.
+    fn refuse_at(&mut self, place: &Place, error: &dyn fmt::Display) -> *mut c_char;
+
+    /// A path as the configuration means it: relative to the folder of the configuration.
+    fn full_name(&mut self, path: &[u8]) -> Option<String>;
+}
+
+impl ConfExt for ngx_conf_t {
+    fn values(&self) -> impl Iterator<Item = &[u8]> {
+        // SAFETY: while a directive is parsed, `args` is an array of strings.
+        let args =
+            unsafe { self.args.as_ref().map_or(&[][..], |args| args.as_slice::<ngx_str_t>()) };
+        // SAFETY: arguments live in the pool of the configuration.
+        args.iter().skip(1).map(|arg| unsafe { super::bytes(*arg) })
+    }
+
+    fn place(&self) -> Place {
+        // SAFETY: `conf_file` is set while a directive is parsed.
+        let Some(conf_file) = (unsafe { self.conf_file.as_ref() }) else {
+            return Place { file: String::new(), line: 0 };
+        };
+        // SAFETY: the name of a file of the configuration lives in its pool.
+        let file = unsafe { super::bytes(conf_file.file.name) };
+        Place { file: String::from_utf8_lossy(file).into_owned(), line: conf_file.line }
+    }
+
+    fn refuse(&mut self, directive: &str, error: &dyn fmt::Display) -> *mut c_char {
+        ngx_conf_log_error!(NGX_LOG_EMERG, self, "\"{}\" directive: {}", directive, error);
+        NGX_CONF_ERROR
+    }
+
+    fn refuse_at(&mut self, place: &Place, error: &dyn fmt::Display) -> *mut c_char {
+        ngx_log_error!(NGX_LOG_EMERG, self.log, "{} in {}", error, place);
+        NGX_CONF_ERROR
+    }
+
+    fn full_name(&mut self, path: &[u8]) -> Option<String> {
+        // SAFETY: the pool is the configuration's.
+        let mut name = unsafe { ngx_str_t::from_bytes(self.pool, path) }?;
+        // SAFETY: `name` is a string of its own, and the cycle is the one being configured.
+        let status = unsafe { ngx_conf_full_name(self.cycle, &mut name, 1) };
+        if status != NGX_OK as ngx_int_t {
+            return None;
+        }
+        // SAFETY: as above.
+        Some(String::from_utf8_lossy(unsafe { super::bytes(name) }).into_owned())
+    }
+}
+
+/// A time in seconds, as `30s`, `10m` or `1d`.
+pub fn time(value: &[u8]) -> Option<u64> {
+    let mut value = readable(value);
+    // SAFETY: `ngx_parse_time()` only reads.
+    let seconds = unsafe { ngx_parse_time(&mut value, 1) };
+    u64::try_from(seconds).ok()
+}
+
+/// A size in bytes, as `512`, `64k` or `10m`.
+pub fn size(value: &[u8]) -> Option<usize> {
+    let mut value = readable(value);
+    // SAFETY: `ngx_parse_size()` only reads.
+    let size = unsafe { ngx_parse_size(&mut value) };
+    if size == NGX_ERROR as isize { None } else { usize::try_from(size).ok() }
+}
+
+/// The name of a directive.
+pub fn directive_name(name: &ngx_str_t) -> &str {
+    // SAFETY: directives are named by literals.
+    core::str::from_utf8(unsafe { super::bytes(*name) }).unwrap_or_default()
+}
+
+fn readable(value: &[u8]) -> ngx_str_t {
+    ngx_str_t { len: value.len(), data: value.as_ptr().cast_mut() }
+}
+
+/// NGINX prints a string that a directive's setter returns after the directive's name.
+pub fn complaint(text: &'static CStr) -> *mut c_char {
+    text.as_ptr().cast_mut()
+}

@@ -1,0 +1,58 @@
+//! NGINX's C interface, wrapped once per idea; the code above these wrappers is safe Rust.
+
+pub mod buffers;
+pub mod conf;
+pub mod headers;
+pub mod request;
+
+use core::cell::Cell;
+
+use nginx_sys::ngx_str_t;
+
+/// A variable of the worker. Each worker has its own: they are forked processes.
+pub struct WorkerCell<T>(Cell<T>);
+
+// SAFETY: NGINX runs modules in one thread of a process; its thread pools do not call us.
+unsafe impl<T> Sync for WorkerCell<T> {}
+
+impl<T> WorkerCell<T> {
+    pub const fn new(value: T) -> Self {
+        Self(Cell::new(value))
+    }
+
+    pub fn set(&self, value: T) {
+        self.0.set(value);
+    }
+
+    pub fn get(&self) -> T
+    where
+        T: Copy,
+    {
+        self.0.get()
+    }
+
+    pub fn take(&self) -> T
+    where
+        T: Default,
+    {
+        self.0.take()
+    }
+}
+
+/// The bytes of an NGINX string; one without data is empty.
+///
+/// # Safety
+///
+/// `string` describes initialised memory that outlives `'a` and is not written meanwhile.
+pub unsafe fn bytes<'a>(string: ngx_str_t) -> &'a [u8] {
+    if string.data.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller vouches for `len` bytes at `data`, which is not null.
+    unsafe { core::slice::from_raw_parts(string.data, string.len) }
+}
+
+/// An NGINX string over `bytes`, which NGINX reads and never writes.
+pub const fn string(bytes: &'static [u8]) -> ngx_str_t {
+    ngx_str_t { len: bytes.len(), data: bytes.as_ptr().cast_mut() }
+}

@@ -1,0 +1,134 @@
+//! A request of NGINX, as the rest of the module sees it.
+
+use core::ptr::NonNull;
+
+use nginx_sys::{
+    ngx_http_core_loc_conf_t, ngx_http_request_t, ngx_log_t, ngx_pnalloc, ngx_pool_t, ngx_str_t,
+    ngx_table_elt_t,
+};
+use ngx::http::{HttpModule as _, HttpModuleLocationConf as _, NgxHttpCoreModule};
+
+use super::headers::HeadersOut;
+use crate::Module;
+
+/// No memory was left in the request's pool.
+#[derive(Debug, thiserror::Error)]
+#[error("out of memory")]
+pub struct OutOfMemory;
+
+/// A handle to `ngx_http_request_t`, valid for the callback of NGINX it was made in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Request(NonNull<ngx_http_request_t>);
+
+impl Request {
+    /// # Safety
+    ///
+    /// `r` is a live request, and the handle is not used after the callback that was given `r`.
+    pub unsafe fn new(r: *mut ngx_http_request_t) -> Option<Self> {
+        NonNull::new(r).map(Self)
+    }
+
+    pub fn as_ptr(self) -> *mut ngx_http_request_t {
+        self.0.as_ptr()
+    }
+
+    /// The C structure. Callers keep no reference over a call into NGINX.
+    pub fn raw(&self) -> &ngx_http_request_t {
+        // SAFETY: the handle's constructor was promised a live request.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The C structure, to be written; the same holds as for [`Request::raw`].
+    pub fn raw_mut(&mut self) -> &mut ngx_http_request_t {
+        // SAFETY: the handle's constructor was promised a live request; a worker has one thread.
+        unsafe { self.0.as_mut() }
+    }
+
+    pub fn main(self) -> Request {
+        // SAFETY: `main` is the live main request, the request itself outside of subrequests.
+        unsafe { Request::new(self.raw().main) }.unwrap_or(self)
+    }
+
+    pub fn is_main(self) -> bool {
+        self.main() == self
+    }
+
+    /// The parent of a subrequest.
+    pub fn parent(self) -> Option<Request> {
+        // SAFETY: a parent outlives its subrequests; a main request has none.
+        unsafe { Request::new(self.raw().parent) }
+    }
+
+    pub fn log(self) -> *mut ngx_log_t {
+        // SAFETY: a request always has a connection.
+        unsafe { (*self.raw().connection).log }
+    }
+
+    /// The name of the location that the request is in.
+    pub fn location_name(&self) -> &str {
+        // SAFETY: names of locations live as long as the configuration, which outlives requests.
+        let name = self.core_location().map_or(&[][..], |core| unsafe { super::bytes(core.name) });
+        core::str::from_utf8(name).unwrap_or("?")
+    }
+
+    fn core_location(&self) -> Option<&ngx_http_core_loc_conf_t> {
+        NgxHttpCoreModule::location_conf(self.raw())
+    }
+
+    /// The value of the Authorization header, which lives as long as the request.
+    pub fn authorization_value(self) -> Option<ngx_str_t> {
+        // SAFETY: a parsed header lives as long as the request.
+        unsafe { self.raw().headers_in.authorization.as_ref() }.map(|header| header.value)
+    }
+
+    pub fn headers_out(self) -> HeadersOut {
+        HeadersOut::new(self)
+    }
+
+    pub fn pool(self) -> *mut ngx_pool_t {
+        self.raw().pool
+    }
+
+    /// Copies the pieces one after the other into the request's pool, followed by a NUL that the
+    /// length leaves out, as NGINX does for header values.
+    pub fn join(self, pieces: &[&[u8]]) -> Result<ngx_str_t, OutOfMemory> {
+        let len = pieces.iter().fold(0usize, |len, piece| len.saturating_add(piece.len()));
+        // SAFETY: the pool is the request's own.
+        let data = unsafe { ngx_pnalloc(self.pool(), len.saturating_add(1)) }.cast::<u8>();
+        if data.is_null() {
+            return Err(OutOfMemory);
+        }
+        let mut end = data;
+        for piece in pieces {
+            // SAFETY: the pieces add up to `len`, and one byte is left behind them.
+            unsafe {
+                end.copy_from_nonoverlapping(piece.as_ptr(), piece.len());
+                end = end.add(piece.len());
+            }
+        }
+        // SAFETY: as above.
+        unsafe { end.write(0) };
+        Ok(ngx_str_t { len, data })
+    }
+
+    /// This module's context, which an internal redirect clears.
+    pub fn context<T>(self) -> Option<NonNull<T>> {
+        // SAFETY: `ctx` has a place for each HTTP module.
+        NonNull::new(unsafe { *self.raw().ctx.add(Module::module().ctx_index) }.cast())
+    }
+
+    pub fn set_context<T>(self, context: NonNull<T>) {
+        // SAFETY: `ctx` has a place for each HTTP module.
+        unsafe { *self.raw().ctx.add(Module::module().ctx_index) = context.as_ptr().cast() };
+    }
+
+    /// Replaces the value of the request's Authorization header.
+    pub fn set_authorization(self, value: ngx_str_t) {
+        // SAFETY: a parsed header lives as long as the request.
+        let header: Option<&mut ngx_table_elt_t> =
+            unsafe { self.raw().headers_in.authorization.as_mut() };
+        if let Some(header) = header {
+            header.value = value;
+        }
+    }
+}

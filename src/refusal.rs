@@ -1,0 +1,115 @@
+//! Answers the client when its request does not go to the API.
+//!
+//! The access handler only returns a status. NGINX makes its own response of it, which keeps
+//! `satisfy any`, `auth_delay`, `error_page`, HEAD and the request's body what they are for
+//! `auth_request`; the filters here give NGINX's error page its JSON form.
+
+use nginx_sys::{ngx_chain_t, ngx_int_t};
+use phantom_token_core::refusal::Refusal;
+
+use crate::conf::Guard;
+use crate::nginx::buffers::{self, Chain};
+use crate::nginx::headers::Header;
+use crate::nginx::request::{OutOfMemory, Request};
+use crate::record::{Record, Refused, State};
+use crate::{log, nginx};
+
+/// Refuses a request; the result is the status to return to NGINX.
+///
+/// # Errors
+///
+/// The request's memory is used up.
+pub fn refuse(
+    request: Request,
+    record: &Record,
+    guard: Option<&Guard>,
+    refusal: &Refusal,
+) -> Result<ngx_int_t, OutOfMemory> {
+    log::refusal(request, refusal);
+    if let Some(challenge) = guard.and_then(|guard| guard.challenge.value(refusal)) {
+        set_challenge(request, record, challenge)?;
+    }
+    if let Some(retry_after) = refusal.retry_after() {
+        let value = request.join(&[retry_after.as_bytes()])?;
+        request.headers_out().push("Retry-After", value)?;
+    }
+    let status = ngx_int_t::from(refusal.status().as_u16() as i16);
+    record.state.set(State::Refused(Refused {
+        status,
+        body: refusal.body(),
+        result: refusal.result(),
+    }));
+    Ok(status)
+}
+
+fn set_challenge(request: Request, record: &Record, value: &[u8]) -> Result<(), OutOfMemory> {
+    let value = request.join(&[value])?;
+    let header: Header = match record.challenge.get() {
+        Some(mut header) => {
+            // SAFETY: a header of the answer lives as long as its request.
+            let header_ref = unsafe { header.as_mut() };
+            header_ref.hash = 1;
+            header_ref.value = value;
+            header
+        }
+        None => request.headers_out().push("WWW-Authenticate", value)?,
+    };
+    request.headers_out().set_www_authenticate(header);
+    record.challenge.set(Some(header));
+    Ok(())
+}
+
+/// Gives the header of a refused request's response what is ours.
+///
+/// # Errors
+///
+/// The request's memory is used up.
+pub fn rewrite_header(mut request: Request) -> Result<(), OutOfMemory> {
+    let this = request;
+    let Some(record) = Record::of(&this) else {
+        return Ok(());
+    };
+    let State::Refused(refused) = record.state.get() else {
+        return Ok(());
+    };
+    if record.is_overruled() {
+        return Ok(());
+    }
+    if !record.no_store.replace(true) {
+        request.headers_out().push("Cache-Control", nginx::string(b"no-store"))?;
+    }
+    if !is_built_in_page(&request, refused.status) {
+        return Ok(());
+    }
+    let json = nginx::string(b"application/json");
+    let out = &mut request.raw_mut().headers_out;
+    out.content_type = json;
+    out.content_type_len = json.len;
+    out.content_type_lowcase = core::ptr::null_mut();
+    out.content_length_n = i64::try_from(refused.body.len()).unwrap_or_default();
+    record.body.set(Some(refused.body));
+    Ok(())
+}
+
+/// The body in place of the page that NGINX sends, once.
+///
+/// # Errors
+///
+/// The request's memory is used up.
+pub fn replace_body(
+    request: Request,
+    page: Chain,
+) -> Result<Option<*mut ngx_chain_t>, OutOfMemory> {
+    let Some(body) = Record::in_location(&request).and_then(|record| record.body.take()) else {
+        return Ok(None);
+    };
+    page.buffers().for_each(drop);
+    buffers::single(request, body, true).map(Some)
+}
+
+/// Whether the response is NGINX's own page for the status that we returned. A redirect to an error
+/// page would have cleared the context.
+fn is_built_in_page(request: &Request, status: ngx_int_t) -> bool {
+    Record::in_location(request).is_some()
+        && ngx_int_t::try_from(request.raw().err_status) == Ok(status)
+}

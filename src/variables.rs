@@ -1,0 +1,134 @@
+//! The variables of the module.
+
+use core::ffi::CStr;
+
+use nginx_sys::{
+    NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_OK, ngx_conf_t, ngx_http_add_variable,
+    ngx_http_get_variable_index, ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t,
+    ngx_str_t, ngx_uint_t,
+};
+use ngx::http::HttpModuleMainConf as _;
+
+use crate::grant::BEARER;
+use crate::nginx::request::Request;
+use crate::record::{CacheStatus, Record, State};
+use crate::{Module, nginx};
+
+type Getter = unsafe extern "C" fn(
+    *mut ngx_http_request_t,
+    *mut ngx_http_variable_value_t,
+    usize,
+) -> ngx_int_t;
+
+const VARIABLES: [(&CStr, Getter); 3] = [
+    (c"phantom_token_cache_status", cache_status),
+    (c"phantom_token_result", result),
+    (c"phantom_token_jwt", jwt),
+];
+
+/// Adds the variables to a configuration, and finds the place of `$http_authorization`.
+///
+/// # Safety
+///
+/// `cf` is the parser that a module's `preconfiguration` was called with.
+pub unsafe fn register(cf: *mut ngx_conf_t) -> Option<()> {
+    for (name, get_handler) in VARIABLES {
+        let mut name = nginx::string(name.to_bytes());
+        // SAFETY: the caller's parser is live. NGINX copies the name in lower case.
+        let variable = unsafe {
+            ngx_http_add_variable(cf, &mut name, NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t).as_mut()
+        };
+        variable?.get_handler = Some(get_handler);
+    }
+    let mut name = nginx::string(b"http_authorization");
+    // SAFETY: as above.
+    let index = unsafe { ngx_http_get_variable_index(cf, &mut name) };
+    // SAFETY: as above.
+    Module::main_conf_mut(unsafe { cf.as_ref() }?)?.authorization_index =
+        Some(usize::try_from(index).ok()?);
+    Some(())
+}
+
+/// The place of `$http_authorization` among a request's variables.
+pub fn authorization_index(request: &Request) -> Option<usize> {
+    Module::main_conf(request.raw())?.authorization_index
+}
+
+unsafe extern "C" fn cache_status(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    _: usize,
+) -> ngx_int_t {
+    // SAFETY: NGINX calls a getter with a live request and a place for the value.
+    unsafe {
+        get(r, v, |record| {
+            record.cache_status.get().map(CacheStatus::as_str).map(str::as_bytes).map(literal)
+        })
+    }
+}
+
+unsafe extern "C" fn result(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    _: usize,
+) -> ngx_int_t {
+    let result = |record: &Record| match record.state.get() {
+        State::New | State::Introspecting => None,
+        State::Granted(_) => Some(literal(b"granted")),
+        State::Refused(refused) => Some(literal(refused.result.as_bytes())),
+        State::Options(_) => Some(literal(b"options")),
+    };
+    // SAFETY: NGINX calls a getter with a live request and a place for the value.
+    unsafe { get(r, v, result) }
+}
+
+unsafe extern "C" fn jwt(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    _: usize,
+) -> ngx_int_t {
+    let jwt = |record: &Record| {
+        let State::Granted(authorization) = record.state.get() else {
+            return None;
+        };
+        // SAFETY: the value lives as long as the request.
+        let value = unsafe { nginx::bytes(authorization) };
+        value.strip_prefix(BEARER).map(literal)
+    };
+    // SAFETY: NGINX calls a getter with a live request and a place for the value.
+    unsafe { get(r, v, jwt) }
+}
+
+fn literal(bytes: &[u8]) -> ngx_str_t {
+    ngx_str_t { len: bytes.len(), data: bytes.as_ptr().cast_mut() }
+}
+
+/// Sets a variable to what `value` makes of the request's record. A subrequest that has none shows
+/// that of the request it was made by.
+///
+/// # Safety
+///
+/// `r` is a live request and `v` a place for a value.
+unsafe fn get(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    value: impl FnOnce(&Record) -> Option<ngx_str_t>,
+) -> ngx_int_t {
+    // SAFETY: the caller's promise.
+    let (Some(request), Some(v)) = (unsafe { (Request::new(r), v.as_mut()) }) else {
+        return NGX_ERROR as ngx_int_t;
+    };
+    let record = Record::of(&request).or_else(|| Record::inherited(&request));
+    match record.and_then(value) {
+        None => v.set_not_found(1),
+        Some(value) => {
+            v.set_valid(1);
+            v.set_no_cacheable(0);
+            v.set_not_found(0);
+            // A value is far shorter than 256 MB.
+            v.set_len(u32::try_from(value.len).unwrap_or_default());
+            v.data = value.data;
+        }
+    }
+    NGX_OK as ngx_int_t
+}

@@ -1,0 +1,206 @@
+//! The zones of shared memory that the cache lives in.
+
+use core::cell::OnceCell;
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+
+use nginx_sys::{
+    NGX_ERROR, NGX_LOG_ERR, NGX_LOG_NOTICE, NGX_OK, ngx_conf_t, ngx_int_t, ngx_pagesize,
+    ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_pool_t, ngx_str_t,
+};
+use ngx::http::{HttpModule as _, HttpModuleMainConf as _};
+use ngx::ngx_log_error;
+use phantom_token_core::cache::{RegionError, Zone};
+
+use crate::Module;
+use crate::nginx::conf;
+use crate::server::Identities;
+
+const DEFAULT_NAME: &str = "phantom_token";
+const DEFAULT_SIZE: usize = 10 << 20;
+
+/// The configuration of the http block: its zones.
+#[derive(Default)]
+pub struct MainConf {
+    zones: Vec<NonNull<CacheZone>>,
+    pub identities: Identities,
+    /// The place of `$http_authorization` among the variables.
+    pub authorization_index: Option<usize>,
+}
+
+/// A zone, in one configuration.
+pub struct CacheZone {
+    name: String,
+    size: usize,
+    memory: OnceCell<Zone>,
+}
+
+/// Why a zone cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ZoneError {
+    #[error("expected a zone as name:size, such as \"phantom_token:10m\", got \"{0}\"")]
+    Syntax(String),
+    #[error("zone \"{name}\" is too small, expected at least {minimum} bytes")]
+    TooSmall { name: String, minimum: usize },
+    #[error("zone \"{0}\" is declared twice")]
+    Duplicate(String),
+    #[error("expected a zone declared with \"phantom_token_cache_zone\", got \"{0}\"")]
+    Unknown(String),
+    #[error("no memory is left for zone \"{0}\"")]
+    OutOfMemory(String),
+}
+
+impl MainConf {
+    /// Declares the zone of a `phantom_token_cache_zone`.
+    ///
+    /// # Errors
+    ///
+    /// The argument is not name:size, the zone is too small or declared already.
+    pub fn declare_zone(&mut self, cf: &mut ngx_conf_t, argument: &[u8]) -> Result<(), ZoneError> {
+        let text = String::from_utf8_lossy(argument);
+        let syntax = || ZoneError::Syntax(text.clone().into_owned());
+        let (name, size) =
+            text.rsplit_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(syntax)?;
+        let size = conf::size(size.as_bytes()).ok_or_else(syntax)?;
+        // SAFETY: NGINX sets the size of a page before it reads its configuration.
+        let minimum = unsafe { ngx_pagesize }.saturating_mul(8);
+        if size < minimum {
+            return Err(ZoneError::TooSmall { name: name.to_owned(), minimum });
+        }
+        if self.find(name).is_some() {
+            return Err(ZoneError::Duplicate(name.to_owned()));
+        }
+        self.add(cf, name, size).map(drop)
+    }
+
+    /// The zone of a name, or the default one, which is declared when it is first asked for.
+    ///
+    /// # Errors
+    ///
+    /// No zone of that name was declared.
+    pub fn zone(cf: &mut ngx_conf_t, name: Option<&str>) -> Result<NonNull<CacheZone>, ZoneError> {
+        let unknown = || ZoneError::Unknown(name.unwrap_or(DEFAULT_NAME).to_owned());
+        let main = Module::main_conf_mut(cf).ok_or_else(unknown)?;
+        match main.find(name.unwrap_or(DEFAULT_NAME)) {
+            Some(zone) => Ok(zone),
+            None if name.is_some_and(|name| name != DEFAULT_NAME) => Err(unknown()),
+            None => main.add(cf, DEFAULT_NAME, DEFAULT_SIZE),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<NonNull<CacheZone>> {
+        // SAFETY: zones live in the pool of the configuration, as the list does.
+        self.zones.iter().copied().find(|zone| unsafe { zone.as_ref() }.name == name)
+    }
+
+    fn add(
+        &mut self,
+        cf: &mut ngx_conf_t,
+        name: &str,
+        size: usize,
+    ) -> Result<NonNull<CacheZone>, ZoneError> {
+        let no_memory = || ZoneError::OutOfMemory(name.to_owned());
+        // SAFETY: the pool is the configuration's.
+        let (pool, shm_name) = unsafe {
+            (
+                ngx::core::Pool::from_ngx_pool(cf.pool),
+                ngx_str_t::from_bytes(cf.pool, name.as_bytes()),
+            )
+        };
+        let zone = CacheZone { name: name.to_owned(), size, memory: OnceCell::new() };
+        let zone = NonNull::new(pool.allocate(zone)).ok_or_else(no_memory)?;
+        let mut shm_name = shm_name.ok_or_else(no_memory)?;
+        let tag = ptr::from_ref(Module::module()).cast_mut().cast();
+        // SAFETY: the parser is live; NGINX copies the name's pointer, which is in its pool.
+        let shm_zone = unsafe { ngx_shared_memory_add(cf, &mut shm_name, size, tag).as_mut() };
+        let shm_zone = shm_zone.ok_or_else(no_memory)?;
+        shm_zone.init = Some(init);
+        shm_zone.data = zone.as_ptr().cast();
+        self.zones.push(zone);
+        Ok(zone)
+    }
+}
+
+impl CacheZone {
+    /// The cache in this zone; none when its memory could not be used.
+    pub fn memory(&self) -> Option<&Zone> {
+        self.memory.get()
+    }
+}
+
+/// NGINX calls this once its memory is there: new, or, with `inherited`, as the configuration
+/// before a reload left it.
+extern "C" fn init(shm_zone: *mut ngx_shm_zone_t, inherited: *mut c_void) -> ngx_int_t {
+    // SAFETY: NGINX calls back with the zone that `add` gave it, and its memory starts with a pool
+    // of slabs, of which this module is the only user.
+    let (zone, pool) = unsafe {
+        let Some(shm_zone) = shm_zone.as_ref() else {
+            return NGX_ERROR as ngx_int_t;
+        };
+        (
+            shm_zone.data.cast::<CacheZone>().as_ref(),
+            shm_zone.shm.addr.cast::<ngx_slab_pool_t>().as_mut(),
+        )
+    };
+    let (Some(zone), Some(pool)) = (zone, pool) else {
+        return NGX_ERROR as ngx_int_t;
+    };
+    let memory = if inherited.is_null() { create(pool) } else { attach(pool) };
+    let log = ngx::log::ngx_cycle_log().as_ptr();
+    match memory {
+        Ok(memory) => {
+            let kept = if inherited.is_null() { "new" } else { "kept" };
+            ngx_log_error!(
+                NGX_LOG_NOTICE,
+                log,
+                "phantom_token: cache zone \"{}\" of {} bytes is {}",
+                zone.name,
+                zone.size,
+                kept
+            );
+            _ = zone.memory.set(memory);
+        }
+        Err(error) => {
+            ngx_log_error!(
+                NGX_LOG_ERR,
+                log,
+                "phantom_token: cache zone \"{}\" is not used: {}",
+                zone.name,
+                error
+            );
+        }
+    }
+    NGX_OK as ngx_int_t
+}
+
+/// Why the memory of a zone is not used.
+#[derive(Debug, thiserror::Error)]
+enum MemoryError {
+    #[error(transparent)]
+    Region(#[from] RegionError),
+    #[error("no random bytes: {0}")]
+    Secret(#[from] getrandom::Error),
+}
+
+fn create(pool: &mut ngx_slab_pool_t) -> Result<Zone, MemoryError> {
+    let mut secret = zeroize::Zeroizing::new([0; 16]);
+    getrandom::fill(&mut secret[..])?;
+    let (base, len) = region(pool)?;
+    pool.data = base.as_ptr().cast();
+    // SAFETY: the memory between the pool's first and last page is mapped, shared, and used by
+    // nobody else, as no slab is ever allocated; NGINX unmaps it after the configuration.
+    Ok(unsafe { Zone::create(base, len, *secret) }?)
+}
+
+fn attach(pool: &mut ngx_slab_pool_t) -> Result<Zone, MemoryError> {
+    let (base, len) = region(pool)?;
+    // SAFETY: as in `create`; the same memory, with the same bounds.
+    Ok(unsafe { Zone::attach(base, len) }?)
+}
+
+/// The pages of a pool, from which no slab was allocated.
+fn region(pool: &ngx_slab_pool_t) -> Result<(NonNull<u8>, usize), RegionError> {
+    let base = NonNull::new(pool.start).ok_or(RegionError::NotAZone)?;
+    let len = (pool.end as usize).saturating_sub(pool.start as usize);
+    Ok((base, len))
+}
