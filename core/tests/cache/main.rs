@@ -14,5 +14,6 @@ mod entries;
 mod eviction;
 mod memory;
 mod model;
+mod purge;
 mod regions;
 mod value;
