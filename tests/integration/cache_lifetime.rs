@@ -1,0 +1,186 @@
+//! How long an answer is kept.
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use phantom_token_devkit::{
+    Answer, Gateway, expect,
+    jwt::{an_hour_of_claims, claims_of, jwt, unix_now},
+};
+use serde_json::json;
+
+const A_MOMENT: Duration = Duration::from_millis(30);
+const SHOW: &str = "add_header X-Cache $phantom_token_cache_status always;";
+
+#[test]
+fn the_headers_of_the_answer_decide_whether_it_is_kept() {
+    let future = "Expires: Fri, 01 Jan 2100 00:00:00 GMT";
+    let past = "Expires: Thu, 01 Jan 1970 00:00:10 GMT";
+    let valid = "phantom_token_cache_valid 60s;";
+    let ignore = "phantom_token_cache_ignore_headers Cache-Control;";
+    let valid_ignore = &format!("{valid} {ignore}");
+    let valid_ignore_all =
+        &format!("{valid} phantom_token_cache_ignore_headers Cache-Control Expires;");
+    let table: [(&str, &[&str], bool); 24] = [
+        ("", &["Cache-Control: max-age=60"], true),
+        ("", &["Cache-Control: s-maxage=60"], true),
+        ("", &["cache-control: Public, MAX-AGE=60"], true),
+        ("", &[future], true),
+        ("", &[], false),
+        ("", &["Cache-Control: no-store"], false),
+        ("", &["Cache-Control: no-cache"], false),
+        ("", &["Cache-Control: max-age=0"], false),
+        ("", &["Cache-Control: max-age=60, no-store"], false),
+        ("", &["Cache-Control: max-age=60", "Cache-Control: no-store"], false),
+        ("", &["Cache-Control: max-age=60", "Age: 60"], false),
+        ("", &["Cache-Control: max-age=abc"], false),
+        ("", &[past], false),
+        ("", &["Expires: 0"], false),
+        ("", &["Cache-Control: max-age=0", future], false),
+        ("", &["Cache-Control: max-age=60", past], true),
+        (valid, &[], true),
+        (valid, &["Cache-Control: no-store"], false),
+        (valid, &["Cache-Control: max-age=0"], false),
+        (valid, &[past], false),
+        ("phantom_token_cache_valid off;", &[], false),
+        (valid_ignore, &["Cache-Control: no-store"], true),
+        (valid_ignore_all, &["Cache-Control: no-store", past], true),
+        (ignore, &["Cache-Control: max-age=60"], false),
+    ];
+    for (directives, headers, kept) in table {
+        let gateway = Gateway::with(directives);
+        let answer = headers.iter().fold(Answer::jwt(&jwt(json!({}))), |answer, header| {
+            let (name, value) = header.split_once(": ").unwrap();
+            answer.header(name, value)
+        });
+        gateway.authorization_server.answer("opaque", answer);
+
+        gateway.get("/").bearer("opaque").send();
+        gateway.get("/").bearer("opaque").send();
+
+        let introspections = if kept { 1 } else { 2 };
+        assert_eq!(
+            gateway.authorization_server.count(),
+            introspections,
+            "{directives} {headers:?}"
+        );
+        assert_eq!(gateway.api.count(), 2);
+    }
+}
+
+#[test]
+fn an_answer_is_asked_for_again_when_its_lifetime_is_over() {
+    let table = [
+        ("", Answer::jwt(&jwt(json!({}))).max_age(1)),
+        ("phantom_token_cache_valid 1s;", Answer::jwt(&jwt(json!({})))),
+        ("phantom_token_cache_max_valid 1s;", Answer::jwt(&jwt(json!({}))).max_age(600)),
+        (
+            "phantom_token_cache_max_valid 1s; phantom_token_cache_valid 600s;",
+            Answer::jwt(&jwt(json!({}))),
+        ),
+        ("", Answer::jwt(&jwt(json!({}))).max_age(61).header("Age", "60")),
+    ];
+    for (directives, answer) in table {
+        let gateway = Gateway::with(&format!("{directives} {SHOW}"));
+        gateway.authorization_server.answer("opaque", answer);
+        let asked = Instant::now();
+        let mut last = gateway.get("/").bearer("opaque").send();
+        while gateway.authorization_server.count() < 2 {
+            assert!(asked.elapsed() < Duration::from_secs(5), "{directives}: it does not expire");
+            sleep(A_MOMENT);
+            last = gateway.get("/").bearer("opaque").send();
+        }
+
+        assert!(asked.elapsed() < Duration::from_millis(2500), "{directives}");
+        assert_eq!((last.status, last.header("x-cache")), (200, Some("EXPIRED")), "{directives}");
+    }
+}
+
+#[test]
+fn a_renewed_answer_replaces_the_old_one() {
+    let gateway = Gateway::with(SHOW);
+    let old = jwt(json!({"generation": 1}));
+    let new = jwt(json!({"generation": 2, "more": "x".repeat(5000)}));
+    let answers = [Answer::jwt(&old).max_age(1), Answer::jwt(&new).max_age(600)];
+    gateway.authorization_server.answer_in_turn("opaque", answers);
+    while gateway.authorization_server.count() < 2 {
+        gateway.get("/").bearer("opaque").send();
+        sleep(A_MOMENT);
+    }
+
+    let response = gateway.get("/").bearer("opaque").send();
+
+    assert_eq!(response.header("x-cache"), Some("HIT"));
+    let arrived = gateway.api.requests().pop().unwrap();
+    assert_eq!(arrived.header("authorization"), Some(format!("Bearer {new}").as_str()));
+}
+
+#[test]
+fn an_expired_jwt_is_never_served_from_the_cache_whatever_headers_and_configuration_say() {
+    let table = [
+        ("", Answer::status(200).max_age(600)),
+        ("phantom_token_cache_valid 600s;", Answer::status(200)),
+        (
+            "phantom_token_cache_valid 600s; phantom_token_cache_ignore_headers Cache-Control;",
+            Answer::status(200).header("Cache-Control", "no-store"),
+        ),
+    ];
+    for (directives, answer) in table {
+        let gateway = Gateway::with(directives);
+        let exp = unix_now() + 2;
+        let answers = [answer.body(jwt(json!({"exp": exp}))), Answer::inactive()];
+        gateway.authorization_server.answer_in_turn("opaque", answers);
+        let started = Instant::now();
+
+        let refused = loop {
+            let response = gateway.get("/").bearer("opaque").send();
+            if response.status != 200 {
+                break response;
+            }
+            // One second for NGINX to hear of the new one: it looks at the clock once per event.
+            assert!(unix_now() <= exp, "{directives}: an expired JWT was served");
+            assert!(started.elapsed() < Duration::from_secs(6), "{directives}");
+            sleep(A_MOMENT);
+        };
+
+        expect::unauthorized(&refused);
+        assert_eq!(gateway.authorization_server.count(), 2, "{directives}");
+        let sent = gateway.api.requests();
+        assert!(!sent.is_empty(), "{directives}");
+    }
+}
+
+#[test]
+fn the_exp_of_a_json_answer_bounds_its_lifetime_as_the_jwts_own_does() {
+    let gateway = Gateway::with("");
+    let exp = unix_now() + 2;
+    let answer = json!({"active": true, "jwt": jwt(an_hour_of_claims()), "exp": exp});
+    let answers = [Answer::json(answer).max_age(600), Answer::inactive()];
+    gateway.authorization_server.answer_in_turn("opaque", answers);
+    let started = Instant::now();
+
+    while gateway.get("/").bearer("opaque").send().status == 200 {
+        assert!(unix_now() <= exp, "an expired token was granted");
+        assert!(started.elapsed() < Duration::from_secs(6));
+        sleep(A_MOMENT);
+    }
+
+    assert_eq!(gateway.authorization_server.count(), 2);
+}
+
+#[test]
+fn a_jwt_without_exp_lives_as_long_as_the_headers_say() {
+    let gateway = Gateway::with(SHOW);
+    let forever = jwt(json!({"sub": "alice"}));
+    gateway.authorization_server.answer("opaque", Answer::jwt(&forever).max_age(60));
+    gateway.get("/").bearer("opaque").send();
+
+    let response = gateway.get("/").bearer("opaque").send();
+
+    assert_eq!(response.header("x-cache"), Some("HIT"));
+    let arrived = gateway.api.requests().pop().unwrap();
+    let sent = arrived.header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned();
+    assert_eq!(claims_of(&sent)["sub"], "alice");
+}

@@ -1,0 +1,244 @@
+//! What `nginx -t` says of configurations, right and wrong.
+
+use std::fs;
+
+use phantom_token_devkit::{Gateway, Nginx, Verdict, expect};
+
+#[test]
+fn a_wrong_directive_is_an_emerg_that_names_file_line_and_directive() {
+    let table = [
+        ("phantom_token yes", "phantom_token"),
+        ("phantom_token", "phantom_token"),
+        ("phantom_token on off", "phantom_token"),
+        ("phantom_token_introspection_endpoint", "phantom_token_introspection_endpoint"),
+        ("phantom_token_introspection_endpoint ''", "phantom_token_introspection_endpoint"),
+        ("phantom_token_introspection_endpoint /a /b", "phantom_token_introspection_endpoint"),
+        ("phantom_token_realm", "phantom_token_realm"),
+        ("phantom_token_realm a b", "phantom_token_realm"),
+        ("phantom_token_realm 'a\nb'", "phantom_token_realm"),
+        ("phantom_token_realm 'é'", "phantom_token_realm"),
+        ("phantom_token_scopes", "phantom_token_scopes"),
+        ("phantom_token_scopes 'a\"b'", "phantom_token_scopes"),
+        ("phantom_token_scope 'é'", "phantom_token_scope"),
+        ("phantom_token_scope", "phantom_token_scope"),
+        ("phantom_token_client_credential", "phantom_token_client_credential"),
+        ("phantom_token_client_credential id", "phantom_token_client_credential"),
+        ("phantom_token_client_credential '' secret", "phantom_token_client_credential"),
+        ("phantom_token_client_credential a b c", "phantom_token_client_credential"),
+        (
+            "phantom_token_client_credential id file:/does/not/exist",
+            "phantom_token_client_credential",
+        ),
+        ("phantom_token_introspection_accept_header", "phantom_token_introspection_accept_header"),
+        (
+            "phantom_token_introspection_accept_header 'a/b\nX: y'",
+            "phantom_token_introspection_accept_header",
+        ),
+        ("phantom_token_jwt_claim", "phantom_token_jwt_claim"),
+        ("phantom_token_jwt_claim ''", "phantom_token_jwt_claim"),
+        ("phantom_token_max_response_size", "phantom_token_max_response_size"),
+        ("phantom_token_max_response_size big", "phantom_token_max_response_size"),
+        ("phantom_token_max_response_size -1", "phantom_token_max_response_size"),
+        ("phantom_token_max_response_size 0", "phantom_token_max_response_size"),
+        ("phantom_token_cache", "phantom_token_cache"),
+        ("phantom_token_cache nowhere", "nowhere"),
+        ("phantom_token_cache_valid", "phantom_token_cache_valid"),
+        ("phantom_token_cache_valid soon", "phantom_token_cache_valid"),
+        ("phantom_token_cache_valid -1s", "phantom_token_cache_valid"),
+        ("phantom_token_cache_max_valid soon", "phantom_token_cache_max_valid"),
+        ("phantom_token_cache_ignore_headers", "phantom_token_cache_ignore_headers"),
+        ("phantom_token_cache_ignore_headers Vary", "phantom_token_cache_ignore_headers"),
+        ("phantom_token_options", "phantom_token_options"),
+        ("phantom_token_options maybe", "phantom_token_options"),
+        ("phantom_token_challenge_error maybe", "phantom_token_challenge_error"),
+        ("phantom_token_cache_zone a:1m", "phantom_token_cache_zone"),
+    ];
+    for (directive, named) in table {
+        let verdict = test_directives(&format!("{directive};"));
+
+        assert!(!verdict.accepted, "{directive}: {}", verdict.output);
+        let emerg = emerg_of(&verdict);
+        assert!(emerg.contains(named), "{directive}: {emerg}");
+        assert!(emerg.contains("nginx.conf:"), "{directive}: {emerg}");
+    }
+}
+
+#[test]
+fn a_wrong_cache_zone_is_an_emerg_that_names_it() {
+    let table = [
+        "phantom_token_cache_zone",
+        "phantom_token_cache_zone name",
+        "phantom_token_cache_zone name:",
+        "phantom_token_cache_zone :1m",
+        "phantom_token_cache_zone name:big",
+        "phantom_token_cache_zone name:-1m",
+        "phantom_token_cache_zone name:1",
+        "phantom_token_cache_zone name:1m name2:1m",
+        "phantom_token_cache_zone off:1m",
+        "phantom_token_cache_zone name:1m; phantom_token_cache_zone name:2m",
+    ];
+    for directive in table {
+        let verdict = test_http(&format!("{directive};"));
+
+        assert!(!verdict.accepted, "{directive}: {}", verdict.output);
+        let emerg = emerg_of(&verdict);
+        assert!(emerg.contains("phantom_token_cache_zone"), "{directive}: {emerg}");
+        assert!(emerg.contains("nginx.conf:"), "{directive}: {emerg}");
+    }
+}
+
+#[test]
+fn a_directive_given_twice_is_an_emerg() {
+    let table = [
+        "phantom_token on",
+        "phantom_token_introspection_endpoint /introspection",
+        "phantom_token_realm a",
+        "phantom_token_scopes a",
+        "phantom_token_client_credential a b",
+        "phantom_token_introspection_accept_header a/b",
+        "phantom_token_max_response_size 1k",
+        "phantom_token_cache off",
+        "phantom_token_cache_valid 1s",
+        "phantom_token_cache_max_valid 1s",
+        "phantom_token_options pass",
+        "phantom_token_challenge_error on",
+    ];
+    for directive in table {
+        let verdict = test_http(&format!(
+            "server {{ listen {{port}}; location / {{ {directive}; {directive}; }} }}"
+        ));
+
+        assert!(!verdict.accepted, "{directive}: {}", verdict.output);
+        assert!(emerg_of(&verdict).contains("is duplicate"), "{}", verdict.output);
+    }
+}
+
+#[test]
+fn every_directive_is_accepted_where_it_may_stand() {
+    let everywhere = "
+        phantom_token on;
+        phantom_token_introspection_endpoint /introspection;
+        phantom_token_realm '';
+        phantom_token_scopes 'a b';
+        phantom_token_scope a;
+        phantom_token_scope b;
+        phantom_token_client_credential id secret;
+        phantom_token_introspection_accept_header application/json;
+        phantom_token_jwt_claim one two;
+        phantom_token_max_response_size 1m;
+        phantom_token_cache zone;
+        phantom_token_cache_valid 5m;
+        phantom_token_cache_max_valid 1h;
+        phantom_token_cache_ignore_headers Cache-Control Expires;
+        phantom_token_options check;
+        phantom_token_challenge_error off;";
+
+    let verdict = test_http(&format!(
+        "phantom_token_cache_zone zone:1m;
+         {everywhere}
+         server {{
+             listen {{port}};
+             {everywhere}
+             location / {{ {everywhere} }}
+             location = /introspection {{ internal; return 204; }}
+         }}"
+    ));
+
+    assert!(verdict.accepted, "{}", verdict.output);
+}
+
+#[test]
+fn a_zone_may_be_declared_after_the_location_that_uses_it() {
+    let verdict = test_http(
+        "server {
+             listen {port};
+             location / {
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspection;
+                 phantom_token_cache zone;
+             }
+         }
+         phantom_token_cache_zone zone:1m;",
+    );
+
+    assert!(verdict.accepted, "{}", verdict.output);
+}
+
+#[test]
+fn a_protected_location_without_an_endpoint_is_an_emerg() {
+    let table = [
+        "server { listen {port}; location /things { phantom_token on; } }",
+        "server { listen {port}; location = /things { phantom_token on; } }",
+        "server { listen {port}; location ~ things { phantom_token on; } }",
+        "server { listen {port}; phantom_token on; location /things { return 200; } }",
+        "phantom_token on; server { listen {port}; location /things { return 200; } }",
+        "server { listen {port}; location / { location /things { phantom_token on; } } }",
+    ];
+    for http in table {
+        let verdict = test_http(http);
+
+        assert!(!verdict.accepted, "{http}: {}", verdict.output);
+        let emerg = emerg_of(&verdict);
+        assert!(emerg.contains("phantom_token_introspection_endpoint"), "{http}: {emerg}");
+        assert!(emerg.contains("nginx.conf:"), "{http}: {emerg}");
+    }
+}
+
+#[test]
+fn a_server_block_without_an_endpoint_is_accepted_and_its_requests_get_500() {
+    let gateway = Gateway::with_server(
+        "phantom_token on;
+         root html;
+         location /things {
+             phantom_token_introspection_endpoint /introspection;
+             proxy_pass http://{api};
+         }",
+    );
+    gateway.activate("opaque");
+    fs::write(gateway.prefix().join("html/secret"), "secret").unwrap();
+
+    let granted = gateway.get("/things").bearer("opaque").send();
+    let elsewhere = gateway.get("/secret").bearer("opaque").send();
+
+    assert_eq!(granted.status, 200);
+    expect::server_error(&elsewhere, 500);
+    let line = gateway.wait_for_log("phantom_token_introspection_endpoint");
+    assert!(line.contains("[error]"), "{line}");
+}
+
+#[test]
+fn an_internal_location_without_an_endpoint_is_accepted_and_its_requests_get_500() {
+    let gateway = Gateway::with_server(
+        "location / { try_files /nothing /inside; }
+         location /inside { internal; phantom_token on; proxy_pass http://{api}; }",
+    );
+
+    let response = gateway.get("/").bearer("opaque").send();
+
+    expect::server_error(&response, 500);
+    let line = gateway.wait_for_log("phantom_token_introspection_endpoint");
+    assert!(line.contains("[error]"), "{line}");
+    assert_eq!(gateway.api.count(), 0);
+}
+
+fn test_directives(directives: &str) -> Verdict {
+    let needed = [
+        ("phantom_token ", "phantom_token on;"),
+        ("phantom_token_introspection_endpoint", "phantom_token_introspection_endpoint /ask;"),
+    ];
+    let needed: String = needed
+        .into_iter()
+        .filter(|(name, _)| !directives.replace(';', " ").starts_with(name))
+        .map(|(_, directive)| directive)
+        .collect();
+    test_http(&format!("server {{ listen {{port}}; location / {{ {needed} {directives} }} }}"))
+}
+
+fn test_http(http: &str) -> Verdict {
+    Nginx::builder().http(http).test()
+}
+
+fn emerg_of(verdict: &Verdict) -> &str {
+    let emerg = verdict.output.lines().find(|line| line.contains("[emerg]"));
+    emerg.unwrap_or_else(|| panic!("no emerg: {}", verdict.output))
+}

@@ -1,0 +1,107 @@
+//! Directives in the http, server and location blocks.
+
+use phantom_token_devkit::{Gateway, expect};
+
+#[test]
+fn protection_is_inherited_from_the_http_block() {
+    let gateway = Gateway::with_http(
+        "phantom_token on;
+         phantom_token_introspection_endpoint /introspection;
+         phantom_token_realm everything;
+         phantom_token_scopes 'a b';
+         server {
+             listen 127.0.0.1:{port};
+             location / { proxy_pass http://{api}; }
+             location = /introspection { internal; proxy_pass http://{as}; }
+         }",
+    );
+    gateway.activate("opaque");
+
+    let refused = gateway.get("/").send();
+    let granted = gateway.get("/").bearer("opaque").send();
+
+    let challenge = r#"Bearer realm="everything", scope="a b""#;
+    assert_eq!(expect::unauthorized(&refused), challenge);
+    assert_eq!(granted.status, 200);
+}
+
+#[test]
+fn a_location_can_be_opened_in_a_protected_server() {
+    let gateway = Gateway::with_server(
+        "phantom_token on;
+         phantom_token_introspection_endpoint /introspection;
+         location / { proxy_pass http://{api}; }
+         location /open { phantom_token off; proxy_pass http://{api}; }",
+    );
+
+    let protected = gateway.get("/").send();
+    let open = gateway.get("/open").send();
+
+    expect::unauthorized(&protected);
+    assert_eq!(open.status, 200);
+}
+
+#[test]
+fn every_directive_of_an_inner_block_replaces_that_of_the_outer_one() {
+    let gateway = Gateway::with_server(
+        "phantom_token on;
+         phantom_token_introspection_endpoint /introspection;
+         phantom_token_realm outer;
+         phantom_token_scope outer;
+         phantom_token_challenge_error off;
+         location /outer { proxy_pass http://{api}; }
+         location /inner {
+             phantom_token_realm inner;
+             phantom_token_scope inner;
+             phantom_token_challenge_error on;
+             proxy_pass http://{api};
+             location /inner/most { phantom_token_realm innermost; proxy_pass http://{api}; }
+         }",
+    );
+    let table = [
+        ("/outer", r#"Bearer realm="outer", scope="outer""#),
+        ("/inner", r#"Bearer realm="inner", scope="inner", error="invalid_token""#),
+        ("/inner/most", r#"Bearer realm="innermost", scope="inner", error="invalid_token""#),
+    ];
+    for (path, start) in table {
+        let response = gateway.get(path).bearer("inactive").send();
+
+        let challenge = expect::unauthorized(&response);
+        assert!(challenge.starts_with(start), "{path}: {challenge}");
+        assert_eq!(challenge == start, path == "/outer", "{path}: {challenge}");
+    }
+}
+
+#[test]
+fn an_if_block_in_a_protected_location_is_protected() {
+    let gateway = Gateway::with(
+        "if ($arg_a) { add_header X-A 1 always; }
+         limit_except GET { allow all; }",
+    );
+    let jwt = gateway.activate("opaque");
+    for (method, target) in [("GET", "/?a=1"), ("POST", "/"), ("POST", "/?a=1")] {
+        let refused = gateway.request(method, target).send();
+        let granted = gateway.request(method, target).bearer("opaque").send();
+
+        expect::unauthorized(&refused);
+        assert_eq!(granted.status, 200, "{method} {target}");
+        let arrived = gateway.api.requests().pop().unwrap();
+        assert_eq!(arrived.header("authorization"), Some(format!("Bearer {jwt}").as_str()));
+    }
+}
+
+#[test]
+fn the_endpoint_can_be_set_once_for_many_locations() {
+    let gateway = Gateway::with_server(
+        "phantom_token_introspection_endpoint /introspection;
+         location /a { phantom_token on; proxy_pass http://{api}; }
+         location ~ ^/b { phantom_token on; proxy_pass http://{api}; }
+         location / { proxy_pass http://{api}; }",
+    );
+    gateway.activate("opaque");
+
+    let statuses = ["/a", "/b", "/"].map(|path| gateway.get(path).send().status);
+    let granted = ["/a", "/b"].map(|path| gateway.get(path).bearer("opaque").send().status);
+
+    assert_eq!((statuses, granted), ([401, 401, 200], [200, 200]));
+}

@@ -1,0 +1,260 @@
+//! What the answer of the authorization server means for the client.
+
+use phantom_token_devkit::{
+    Answer, Gateway, expect,
+    jwt::{an_hour_of_claims, jwt, jwt_with_header, unix_now},
+};
+use serde_json::json;
+
+#[test]
+fn an_active_json_answer_gives_the_jwt_in_it() {
+    let good = jwt(an_hour_of_claims());
+    let other = jwt(json!({"sub": "other"}));
+    let table = [
+        ("", json!({"active": true, "jwt": good})),
+        ("", json!({"active": true, "phantom_token": good})),
+        ("", json!({"active": true, "jwt": good, "phantom_token": other})),
+        ("", json!({"active": true, "jwt": {"not": "text"}, "phantom_token": good})),
+        ("", json!({"phantom_token": good, "sub": "alice", "aud": ["a"], "active": true})),
+        ("phantom_token_jwt_claim access_token;", json!({"active": true, "access_token": good})),
+        ("phantom_token_jwt_claim one two;", json!({"active": true, "two": good, "jwt": other})),
+    ];
+    for (directives, answer) in table {
+        let gateway = Gateway::with(directives);
+        gateway.authorization_server.answer("opaque", Answer::json(answer.clone()));
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        assert_eq!(response.status, 200, "{answer}");
+        let arrived = gateway.api.only_request();
+        assert_eq!(arrived.header("authorization"), Some(format!("Bearer {good}").as_str()));
+    }
+}
+
+#[test]
+fn the_body_decides_whether_it_is_json_or_a_jwt() {
+    let good = jwt(an_hour_of_claims());
+    let json = json!({"active": true, "jwt": good}).to_string();
+    let table = [
+        Answer::status(200).header("Content-Type", "application/json").body(&*good),
+        Answer::status(200).body(&*good),
+        Answer::status(200).header("Content-Type", "application/jwt").body(&*json),
+        Answer::status(200).body(&*json),
+        Answer::json(json!({"active": true, "jwt": good})).header("Content-Encoding", "identity"),
+    ];
+    for answer in table {
+        let gateway = Gateway::with("");
+        gateway.authorization_server.answer("opaque", answer.clone());
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        assert_eq!(response.status, 200, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_jwe_of_five_parts_is_taken() {
+    let gateway = Gateway::with("");
+    let jwe = "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.QUJD.QUJD.QUJD.QUJD";
+    gateway.authorization_server.answer("opaque", Answer::jwt(jwe));
+
+    let response = gateway.get("/").bearer("opaque").send();
+
+    assert_eq!(response.status, 200);
+    let arrived = gateway.api.only_request();
+    assert_eq!(arrived.header("authorization"), Some(format!("Bearer {jwe}").as_str()));
+}
+
+#[test]
+fn a_token_that_is_not_active_any_more_is_refused() {
+    let now = unix_now();
+    let expired = jwt(json!({"sub": "alice", "exp": now - 1}));
+    let long_ago = jwt(json!({"sub": "alice", "exp": 1}));
+    let good = jwt(an_hour_of_claims());
+    let table = [
+        Answer::inactive(),
+        Answer::json(json!({"active": false})),
+        Answer::json(json!({"active": false, "jwt": good})),
+        Answer::jwt(&expired).max_age(600),
+        Answer::jwt(&long_ago),
+        Answer::json(json!({"active": true, "jwt": expired})),
+        Answer::json(json!({"active": true, "jwt": good, "exp": now - 1})),
+    ];
+    for answer in table {
+        let gateway = Gateway::with("");
+        gateway.authorization_server.answer("opaque", answer.clone());
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        let challenge = expect::unauthorized(&response);
+        assert!(challenge.contains(r#"error="invalid_token""#), "{answer:?}: {challenge}");
+        assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (1, 0));
+    }
+}
+
+#[test]
+fn an_answer_that_says_neither_active_nor_inactive_is_a_bad_gateway() {
+    let good = jwt(an_hour_of_claims());
+    let typed = |typ: &str| jwt_with_header(json!({"alg": "RS256", "typ": typ}), json!({}));
+    let table = [
+        Answer::status(200),
+        Answer::jwt(""),
+        Answer::jwt(" "),
+        Answer::jwt("<html>welcome</html>"),
+        Answer::jwt("only.two"),
+        Answer::jwt("four.parts.are.wrong"),
+        Answer::jwt("a.b.c"),
+        Answer::jwt(&format!("{good}.QUJD")),
+        Answer::jwt(&format!("Bearer {good}")),
+        Answer::jwt(&typed("token-introspection+jwt")),
+        Answer::jwt(&typed("Token-Introspection+JWT")),
+        Answer::jwt(&typed("application/token-introspection+jwt")),
+        Answer::json(json!({"active": true})),
+        Answer::json(json!({"active": true, "jwt": ""})),
+        Answer::json(json!({"active": true, "jwt": "opaque"})),
+        Answer::json(json!({"active": true, "jwt": [good]})),
+        Answer::json(json!({"active": true, "jwt": typed("token-introspection+jwt")})),
+        Answer::json(json!({"active": "true", "jwt": good})),
+        Answer::json(json!({"active": 1, "jwt": good})),
+        Answer::json(json!({"active": null, "jwt": good})),
+        Answer::json(json!({"jwt": good})),
+        Answer::json(json!([{"active": true, "jwt": good}])),
+        Answer::json(json!(good)),
+        Answer::json(json!({})),
+        Answer::status(200).body(format!(r#"{{"active": true, "jwt": "{good}""#)),
+        Answer::status(200).body(format!(r#"{{"active": true, "jwt": "{good}"}} trailing"#)),
+        Answer::status(200)
+            .body(format!(r#"{{"active": true, "active": false, "jwt": "{good}"}}"#)),
+    ];
+    let gateway = Gateway::with("");
+    for answer in table {
+        gateway.authorization_server.answer("opaque", answer.clone());
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        assert_eq!(response.status, 502, "{answer:?}");
+        expect::server_error(&response, 502);
+        assert_eq!(gateway.api.count(), 0, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_jwt_with_a_byte_that_has_no_place_in_it_is_a_bad_gateway() {
+    let gateway = Gateway::with("");
+    let good = jwt(an_hour_of_claims());
+    let (start, end) = good.split_at(good.len() / 2);
+    let intruders: [&[u8]; 11] = [
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"\r\nX-Injected: 1\r\n",
+        b"\0",
+        b" ",
+        b"\t",
+        b"\xc3\xa9",
+        b"\xff",
+        b"\x7f",
+        b"=",
+    ];
+    for intruder in intruders {
+        let body = [start.as_bytes(), intruder, end.as_bytes()].concat();
+        gateway.authorization_server.answer("opaque", Answer::jwt("").body(body));
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        assert_eq!(response.status, 502, "{intruder:?}");
+    }
+    assert_eq!(gateway.api.count(), 0);
+}
+
+#[test]
+fn a_jwt_in_json_with_an_escaped_byte_that_has_no_place_in_it_is_a_bad_gateway() {
+    let gateway = Gateway::with("");
+    let good = jwt(an_hour_of_claims());
+    for intruder in ["\r\nX-Injected: 1", "\0", " ", "é"] {
+        let broken = format!("{good}{intruder}");
+        let answer = Answer::json(json!({"active": true, "jwt": broken}));
+        gateway.authorization_server.answer("opaque", answer);
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        assert_eq!(response.status, 502, "{intruder:?}");
+    }
+    assert_eq!(gateway.api.count(), 0);
+}
+
+#[test]
+fn a_failed_introspection_decides_the_status_and_the_log_names_the_reason() {
+    let table = [
+        (301, 502, "301"),
+        (302, 502, "302"),
+        (307, 502, "307"),
+        (400, 502, "400"),
+        (401, 502, "phantom_token_client_credential"),
+        (403, 502, "403"),
+        (404, 502, "404"),
+        (405, 502, "405"),
+        (418, 502, "418"),
+        (429, 503, "429"),
+        (500, 502, "500"),
+        (501, 502, "501"),
+        (502, 502, "502"),
+        (503, 503, "503"),
+        (504, 504, "in time"),
+        (201, 502, "201"),
+        (206, 502, "206"),
+        (304, 502, "304"),
+    ];
+    for (status, expected, reason) in table {
+        let gateway = Gateway::with("");
+        let answer = Answer::status(status)
+            .header("Location", "http://localhost/elsewhere")
+            .header("WWW-Authenticate", "Basic realm=\"introspection\"")
+            .header("Set-Cookie", "a=b")
+            .body(jwt(an_hour_of_claims()));
+        gateway.authorization_server.answer("opaque", answer);
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        assert_eq!(response.status, expected, "introspection answers {status}");
+        expect::server_error(&response, expected);
+        for header in ["location", "set-cookie", "retry-after"] {
+            assert!(!response.headers.contains(header), "{header} of {status}");
+        }
+        assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (1, 0));
+        let line = gateway.wait_for_log("phantom_token:");
+        assert!(line.contains(reason), "{status}: {line}");
+    }
+}
+
+#[test]
+fn retry_after_is_passed_on() {
+    for status in [429, 503] {
+        let gateway = Gateway::with("");
+        let answer = Answer::status(status).header("Retry-After", "17");
+        gateway.authorization_server.answer("opaque", answer);
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        expect::server_error(&response, 503);
+        assert_eq!(response.header("retry-after"), Some("17"));
+    }
+}
+
+#[test]
+fn headers_of_the_introspection_answer_never_reach_the_client() {
+    let gateway = Gateway::with("");
+    let answer = Answer::jwt(&jwt(an_hour_of_claims()))
+        .header("Set-Cookie", "as=1")
+        .header("X-From-Authorization-Server", "1")
+        .header("ETag", "\"1\"")
+        .header("Link", "</style.css>; rel=preload; as=style");
+    gateway.authorization_server.answer("opaque", answer);
+
+    let granted = gateway.get("/").bearer("opaque").send();
+
+    assert_eq!(granted.status, 200);
+    for header in ["set-cookie", "x-from-authorization-server", "etag", "link"] {
+        assert!(!granted.headers.contains(header), "{header}");
+    }
+}

@@ -1,0 +1,36 @@
+//! The module in a real NGINX, between a real authorization server and a real API.
+//!
+//! Each test starts its own three servers; see the devkit for how. `PHANTOM_NGINX` and
+//! `PHANTOM_MODULE` name the NGINX and the module to test, `PHANTOM_DEBUG` makes NGINX log more.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod access_phase;
+mod cache;
+mod cache_lifetime;
+mod configuration;
+mod connections;
+mod error_page;
+mod granted;
+mod http2;
+mod inheritance;
+mod internal_redirect;
+mod introspection_answer;
+mod introspection_location;
+mod introspection_request;
+mod introspection_transport;
+mod isolation;
+mod lifecycle;
+mod refused;
+mod request_body;
+mod subrequest;
+mod token;
+mod variables;
