@@ -1,9 +1,10 @@
 //! Decides on a request: whether it needs a token, whether it has one, and what comes of it.
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_DECLINED, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_NO_CONTENT, NGX_HTTP_OPTIONS,
-    NGX_LOG_ERR, NGX_OK, ngx_array_push, ngx_conf_t, ngx_http_core_main_conf_t,
-    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_ACCESS_PHASE as ACCESS,
+    NGX_AGAIN, NGX_DECLINED, NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR,
+    NGX_HTTP_NO_CONTENT, NGX_HTTP_OPTIONS, NGX_LOG_ERR, NGX_OK, ngx_array_push, ngx_conf_t,
+    ngx_http_core_main_conf_t, ngx_http_handler_pt,
+    ngx_http_phases_NGX_HTTP_ACCESS_PHASE as ACCESS,
     ngx_http_phases_NGX_HTTP_PREACCESS_PHASE as PREACCESS,
     ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as PRECONTENT, ngx_http_request_t, ngx_int_t,
     ngx_time, ngx_uint_t,
@@ -73,8 +74,11 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
     let Some(request) = (unsafe { Request::new(r) }) else {
         return DECLINED;
     };
-    if request.is_main() || introspection::capture_of(&request).is_some() {
+    if request.is_main() {
         return DECLINED;
+    }
+    if introspection::capture_of(&request).is_some() {
+        return check_introspection(request);
     }
     // The access phase goes on to the next one after a grant; in this phase the next handler is
     // to have its turn.
@@ -95,6 +99,18 @@ unsafe extern "C" fn before_content(r: *mut ngx_http_request_t) -> ngx_int_t {
         return out_of_memory(request);
     }
     DECLINED
+}
+
+fn check_introspection(subrequest: Request) -> ngx_int_t {
+    let conf = Module::location_conf(subrequest.raw());
+    let Some(Protection::On(guard)) = conf.map(|conf| &conf.protection) else {
+        return DECLINED;
+    };
+    if !introspection::is_astray(subrequest, guard) {
+        return DECLINED;
+    }
+    log::astray(subrequest, guard);
+    NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t
 }
 
 fn check(request: Request) -> ngx_int_t {
@@ -135,6 +151,9 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
     }
     if let Some(step) = record.decided(guard) {
         return Ok(step);
+    }
+    if request.has_second_authorization() {
+        return Ok(NGX_HTTP_BAD_REQUEST as ngx_int_t);
     }
     record.profile.set(Some(guard.profile));
     if request.raw().method == NGX_HTTP_OPTIONS as ngx_uint_t && guard.options != OnOptions::Check {

@@ -60,6 +60,15 @@ pub fn capture_of(request: &Request) -> Option<&Capture> {
     unsafe { callback.data.cast::<Record>().as_ref() }.map(|record| &record.capture)
 }
 
+/// Whether an introspection was led into a location that needs one itself, and is not the one that
+/// the endpoint names: the API, most likely, which must not be asked.
+pub fn is_astray(subrequest: Request, guard: &Guard) -> bool {
+    let location = subrequest.location_name();
+    !subrequest.is_in_internal_location()
+        && !location.starts_with('@')
+        && location.as_bytes() != &*guard.endpoint
+}
+
 fn subrequest(request: Request, record: &Record, endpoint: &[u8]) -> Result<Request, OutOfMemory> {
     let callback: &mut ngx_http_post_subrequest_t = allocate(request)?;
     callback.handler = Some(done);
@@ -144,7 +153,7 @@ fn set_body(mut subrequest: Request, form: &str) -> Result<usize, OutOfMemory> {
     let data = subrequest.join(&[form.as_bytes()])?;
     let body: &mut ngx_http_request_body_t = allocate(subrequest)?;
     // SAFETY: `join` put the data into the request's pool.
-    let chain: *mut ngx_chain_t = unsafe { buffers::over(subrequest, nginx::bytes(data), true) }?;
+    let chain: *mut ngx_chain_t = unsafe { buffers::over(subrequest, nginx::bytes(data), false) }?;
     body.bufs = chain;
     // SAFETY: `over` made a chain of one buffer.
     body.buf = unsafe { (*chain).buf };

@@ -5,6 +5,7 @@ use ngx::ngx_log_error;
 use phantom_token_core::cache::{CacheKey, InsertError};
 use phantom_token_core::refusal::{Refusal, Severity};
 
+use crate::conf::Guard;
 use crate::nginx::WorkerCell;
 use crate::nginx::request::Request;
 
@@ -22,6 +23,19 @@ pub fn refusal(request: Request, refusal: &Refusal) {
         "phantom_token: refused in location \"{}\": {}",
         location,
         refusal
+    );
+}
+
+/// The endpoint's name leads somewhere else.
+pub fn astray(subrequest: Request, guard: &Guard) {
+    let endpoint = String::from_utf8_lossy(&guard.endpoint);
+    ngx_log_error!(
+        NGX_LOG_ERR,
+        subrequest.log(),
+        "phantom_token: introspection endpoint \"{}\" leads to location \"{}\", which is itself protected: \
+         declare a location of that name, with \"internal\"",
+        endpoint,
+        subrequest.location_name()
     );
 }
 

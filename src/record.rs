@@ -144,8 +144,12 @@ impl Record {
         match self.state.get() {
             State::New | State::Introspecting => None,
             State::Granted(_) => Some(NGX_OK as ngx_int_t),
-            State::Refused(refused) => Some(refused.status),
             State::Options(status) => Some(status),
+            State::Refused(refused) => {
+                // `satisfy any` may not overrule it a second time.
+                self.challenge.get().into_iter().for_each(nginx::headers::send);
+                Some(refused.status)
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use phantom_token_core::refusal::Refusal;
 
 use crate::conf::Guard;
 use crate::nginx::buffers::{self, Chain};
-use crate::nginx::headers::Header;
+use crate::nginx::headers::{self, Header};
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::record::{Record, Refused, State};
 use crate::{log, nginx};
@@ -47,9 +47,8 @@ fn set_challenge(request: Request, record: &Record, value: &[u8]) -> Result<(), 
     let header: Header = match record.challenge.get() {
         Some(mut header) => {
             // SAFETY: a header of the answer lives as long as its request.
-            let header_ref = unsafe { header.as_mut() };
-            header_ref.hash = 1;
-            header_ref.value = value;
+            unsafe { header.as_mut() }.value = value;
+            headers::send(header);
             header
         }
         None => request.headers_out().push("WWW-Authenticate", value)?,

@@ -118,6 +118,12 @@ pub fn is_sent(header: Header) -> bool {
     unsafe { header.as_ref() }.hash != 0
 }
 
+/// Sends a header after all that was taken back.
+pub fn send(mut header: Header) {
+    // SAFETY: a header lives as long as its request.
+    unsafe { header.as_mut() }.hash = 1;
+}
+
 fn init_list(mut request: Request) -> Result<(), OutOfMemory> {
     let pool = request.pool();
     let list = &raw mut request.raw_mut().headers_in.headers;

@@ -71,6 +71,23 @@ impl Request {
         core::str::from_utf8(name).unwrap_or("?")
     }
 
+    /// Whether NGINX lets no client's URI lead to the location that the request is in.
+    pub fn is_in_internal_location(self) -> bool {
+        self.core_location().is_some_and(|core| core.internal == 1)
+    }
+
+    /// Whether the client sent more than one Authorization header. NGINX refuses that itself since
+    /// 1.23.0; before, it reads the first one and sends all of them on.
+    pub fn has_second_authorization(self) -> bool {
+        if cfg!(ngx_linked_headers) {
+            return false;
+        }
+        let is_authorization = |header: &&ngx_table_elt_t| {
+            super::headers::name(header).eq_ignore_ascii_case(b"authorization")
+        };
+        super::headers::iter(&self.raw().headers_in.headers).filter(is_authorization).count() > 1
+    }
+
     fn core_location(&self) -> Option<&ngx_http_core_loc_conf_t> {
         NgxHttpCoreModule::location_conf(self.raw())
     }
