@@ -239,12 +239,17 @@ impl Zone {
         acquired.map(|(lock, _)| lock)
     }
 
+    /// Never 0, which stands for a shard that is to be emptied, not even if memory has it so.
     fn epoch(&self) -> u64 {
-        self.region.zone_header().epoch.load(Ordering::SeqCst)
+        match self.region.zone_header().epoch.load(Ordering::SeqCst) {
+            0 => self.next_epoch(),
+            epoch => epoch,
+        }
     }
 
-    fn next_epoch(&self) {
-        self.region.zone_header().epoch.fetch_add(1, Ordering::SeqCst);
+    fn next_epoch(&self) -> u64 {
+        let epoch = &self.region.zone_header().epoch;
+        epoch.fetch_add(1, Ordering::SeqCst).wrapping_add(1).max(1)
     }
 
     fn next_generation(&self) {

@@ -15,5 +15,6 @@ mod eviction;
 mod memory;
 mod model;
 mod purge;
+mod random;
 mod regions;
 mod value;

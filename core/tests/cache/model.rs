@@ -1,17 +1,13 @@
-//! Random operations, beside a plain model of what they should do.
+//! What a zone should do, in plain terms.
 
 use crate::memory::{ALONE, TestZone};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, CacheKey, Entry, InsertError, Lookup, Profile};
-use proptest::collection::vec;
-use proptest::prelude::*;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-const TOKENS: u8 = 40;
-const PROFILES: u8 = 2;
-
+/// Something to do with a zone. Times are seconds from now.
 #[derive(Clone, Debug)]
-enum Operation {
+pub enum Operation {
     Insert { key: Key, len: Option<u16>, fresh: u8, stale: u8, expires: Option<u8> },
     Lookup(Key),
     Touch(Key),
@@ -22,34 +18,17 @@ enum Operation {
     Check,
 }
 
-type Key = (u8, u8);
+/// A token and a profile.
+pub type Key = (u8, u8);
 
-fn operation() -> impl Strategy<Value = Operation> {
-    let key = || (0..TOKENS, 0..PROFILES);
-    let insert = (key(), any::<Option<u16>>(), 0..50_u8, 0..50_u8, any::<Option<u8>>());
-    let insert = insert.prop_map(|(key, len, fresh, stale, expires)| {
-        let len = len.map(|len| len % 3_000);
-        Operation::Insert { key, len, fresh, stale, expires }
-    });
-    prop_oneof![
-        20 => insert,
-        20 => key().prop_map(Operation::Lookup),
-        3 => key().prop_map(Operation::Touch),
-        3 => key().prop_map(Operation::Remove),
-        1 => (0..TOKENS).prop_map(Operation::PurgeToken),
-        1 => Just(Operation::PurgeAll),
-        5 => (0..10_u8).prop_map(Operation::Wait),
-        1 => Just(Operation::Check),
-    ]
-}
-
-/// What a zone of any size would know.
-struct Model {
-    zone: TestZone,
+/// A zone beside what it would know if it had room for everything. Panics if the zone finds
+/// anything else, or misses something without having evicted as much.
+pub struct Model {
+    pub zone: TestZone,
     now: u64,
     known: HashMap<Key, Known>,
     /// Answers that should have been found and were not.
-    lost: u64,
+    pub lost: u64,
     inserted: u8,
 }
 
@@ -61,12 +40,12 @@ struct Known {
 }
 
 impl Model {
-    fn new(len: usize) -> Self {
+    pub fn new(len: usize) -> Self {
         let known = HashMap::new();
         Self { zone: TestZone::new(len), now: 1_000, known, lost: 0, inserted: 0 }
     }
 
-    fn apply(&mut self, operation: Operation) {
+    pub fn apply(&mut self, operation: Operation) {
         match operation {
             Operation::Insert { key, len, fresh, stale, expires } => {
                 self.inserted = self.inserted.wrapping_add(1);
@@ -164,77 +143,5 @@ impl Known {
             return Lookup::Fresh { expires, fresh_until };
         }
         Lookup::Stale { expires, fresh_until }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn a_small_zone_finds_nothing_but_what_was_stored(operations in vec(operation(), 1..300)) {
-        let mut model = Model::new(28 * 1024);
-        operations.into_iter().for_each(|operation| model.apply(operation));
-        model.zone.assert_sound();
-        prop_assert_eq!(model.zone.usage().corruptions, 0);
-    }
-
-    #[test]
-    fn a_zone_with_room_loses_nothing(operations in vec(operation(), 1..300)) {
-        let mut model = Model::new(4 << 20);
-        operations.into_iter().for_each(|operation| model.apply(operation));
-        model.zone.assert_sound();
-        prop_assert_eq!(model.lost, 0);
-        prop_assert_eq!(model.zone.usage().evictions, 0);
-    }
-
-    #[test]
-    fn the_least_recently_used_goes_first_but_for_those_in_use(
-        operations in vec((any::<bool>(), 0..600_u16), 1_000..3_000),
-    ) {
-        let zone = TestZone::new(28 * 1024);
-        let mut model = SecondChances::new(zone.usage().capacity as usize / 64);
-        for (inserts, token) in operations {
-            let name = token.to_string();
-            prop_assert_eq!(zone.has(&name), model.lookup(token));
-            if inserts {
-                zone.store_jwt(&name, b"");
-                model.insert(token);
-            }
-        }
-    }
-}
-
-/// An LRU list in which a mark on an entry stands for its move to the front.
-struct SecondChances {
-    capacity: usize,
-    entries: VecDeque<(u16, bool)>,
-}
-
-impl SecondChances {
-    fn new(capacity: usize) -> Self {
-        Self { capacity, entries: VecDeque::new() }
-    }
-
-    fn lookup(&mut self, token: u16) -> bool {
-        let entry = self.entries.iter_mut().find(|entry| entry.0 == token);
-        entry.map(|entry| entry.1 = true).is_some()
-    }
-
-    fn insert(&mut self, token: u16) {
-        self.entries.retain(|entry| entry.0 != token);
-        if self.entries.len() == self.capacity {
-            self.evict();
-        }
-        self.entries.push_front((token, false));
-    }
-
-    fn evict(&mut self) {
-        for _ in 0..32 {
-            match self.entries.pop_back().unwrap() {
-                (_, false) => return,
-                (token, true) => self.entries.push_front((token, false)),
-            }
-        }
-        self.entries.pop_back();
     }
 }
