@@ -14,6 +14,7 @@ mod error;
 mod key;
 mod layout;
 mod links;
+mod local;
 mod lock;
 mod region;
 mod shard;
@@ -22,6 +23,7 @@ mod zone;
 pub use check::Usage;
 pub use error::{CheckError, InsertError, RegionError};
 pub use key::{CacheKey, Profile};
+pub use local::{LocalHit, WorkerCache};
 pub use lock::{OwnerId, Process};
 pub use zone::Zone;
 

@@ -1,0 +1,164 @@
+//! The worker cache: JWTs that one worker process keeps for itself, in front of the zone.
+//!
+//! A hit takes no lock and writes nothing that another process reads. What it must not miss, a
+//! purge, it sees by the zone's generation, which every lookup is told.
+
+use super::Generation;
+use super::key::CacheKey;
+use crate::UnixTime;
+use lru::LruCache;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::num::NonZeroUsize;
+
+/// The most recently used JWTs of one zone, in the memory of one worker process.
+pub struct WorkerCache {
+    entries: LruCache<CacheKey, LocalEntry, BuildHasherDefault<KeyHasher>>,
+    /// Sum of the lengths of all JWTs, no more than `limit`.
+    bytes: usize,
+    limit: usize,
+}
+
+/// A JWT that is fresh.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LocalHit<'a> {
+    /// The JWT.
+    pub jwt: &'a [u8],
+    /// Until when it is fresh.
+    pub fresh_until: UnixTime,
+    /// When it expires.
+    pub expires: Option<UnixTime>,
+    /// Whether the zone is to be told that the JWT is in use ([`Zone::touch`](super::Zone::touch)),
+    /// so that it is not evicted there: true at most once in a second.
+    pub touch: bool,
+}
+
+impl WorkerCache {
+    /// An empty cache for so many entries, whose JWTs have so many bytes together. Memory is
+    /// taken as entries come.
+    pub fn new(entries: NonZeroUsize, bytes: usize) -> Self {
+        let mut cache = LruCache::unbounded_with_hasher(BuildHasherDefault::default());
+        cache.resize(entries);
+        Self { entries: cache, bytes: 0, limit: bytes }
+    }
+
+    /// The JWT of `key`, if it is fresh at `now` and no purge came after it was asked for: if it
+    /// is of `generation`, which the zone has now. One that is not is dropped.
+    pub fn get(
+        &mut self,
+        key: &CacheKey,
+        generation: Generation,
+        now: UnixTime,
+    ) -> Option<LocalHit<'_>> {
+        let entry = self.entries.peek(key)?;
+        if entry.generation != generation || !is_fresh(entry.fresh_until, entry.expires, now) {
+            self.remove(key);
+            return None;
+        }
+        let LocalEntry { jwt, fresh_until, expires, touched, .. } = self.entries.get_mut(key)?;
+        let touch = std::mem::replace(touched, now) != now;
+        Some(LocalHit { jwt, fresh_until: *fresh_until, expires: *expires, touch })
+    }
+
+    /// Keeps a copy of the JWT of `key`, in place of the one there was, and drops others until it
+    /// fits. It has just been read from, or written to, the zone of this `generation`, noted
+    /// before that.
+    ///
+    /// A JWT that is not fresh, or for which there is no room or no memory, is not kept.
+    pub fn put(
+        &mut self,
+        key: CacheKey,
+        jwt: &[u8],
+        fresh_until: UnixTime,
+        expires: Option<UnixTime>,
+        generation: Generation,
+        now: UnixTime,
+    ) {
+        self.remove(&key);
+        let mut copy = Vec::new();
+        if jwt.len() > self.limit
+            || !is_fresh(fresh_until, expires, now)
+            || copy.try_reserve_exact(jwt.len()).is_err()
+        {
+            return;
+        }
+        copy.extend_from_slice(jwt);
+        self.make_room(jwt.len());
+        self.bytes = self.bytes.saturating_add(jwt.len());
+        let entry = LocalEntry { jwt: copy, fresh_until, expires, generation, touched: now };
+        self.entries.put(key, entry);
+    }
+
+    /// Drops the JWT of `key`.
+    pub fn remove(&mut self, key: &CacheKey) {
+        let removed = self.entries.pop(key);
+        self.forget(removed);
+    }
+
+    fn make_room(&mut self, bytes: usize) {
+        if self.entries.len() >= self.entries.cap().get() {
+            self.remove_oldest();
+        }
+        while self.bytes > self.limit.saturating_sub(bytes) {
+            self.remove_oldest();
+        }
+    }
+
+    fn remove_oldest(&mut self) {
+        let removed = self.entries.pop_lru().map(|(_, entry)| entry);
+        self.forget(removed);
+    }
+
+    fn forget(&mut self, removed: Option<LocalEntry>) {
+        let bytes = removed.map_or(0, |entry| entry.jwt.len());
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+impl fmt::Debug for LocalHit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalHit")
+            .field("jwt", &format_args!("{} bytes", self.jwt.len()))
+            .field("fresh_until", &self.fresh_until)
+            .field("expires", &self.expires)
+            .field("touch", &self.touch)
+            .finish()
+    }
+}
+
+struct LocalEntry {
+    jwt: Vec<u8>,
+    fresh_until: UnixTime,
+    expires: Option<UnixTime>,
+    generation: Generation,
+    /// When the zone was last told that the entry is in use.
+    touched: UnixTime,
+}
+
+fn is_fresh(fresh_until: UnixTime, expires: Option<UnixTime>, now: UnixTime) -> bool {
+    now < fresh_until && expires.is_none_or(|expires| now < expires)
+}
+
+/// Takes a key as its own hash: it is one already, and keyed, so that nobody outside can make
+/// two tokens meet.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write_u64(&mut self, half: u64) {
+        self.0 ^= half;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;
