@@ -9,13 +9,17 @@
 use std::hint;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Attempts before the processor is given away.
 const SPINS: u32 = 100;
-/// Times the processor is given away before the wait is given up.
-const ROUNDS: u32 = 4096;
-/// Rounds between two questions whether the owner is alive: asking costs system calls.
-const ROUNDS_PER_QUESTION: u32 = 32;
+/// How long the owner is left in peace between two questions whether it is alive: they cost
+/// system calls, and an owner that merely waits for a processor needs no asking.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// When the wait is given up, if the processor was given away often enough by then: not all of
+/// this process's waiting need have been its owner's time to run.
+const LIMIT: Duration = Duration::from_millis(100);
+const ROUNDS_AT_LEAST: u32 = 1024;
 
 /// Names a process, now and in the future: unlike a process id, it is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,8 +34,8 @@ pub trait Process {
     /// Whether that process is alive. May err only towards `true`.
     fn is_alive(&self, id: OwnerId) -> bool;
 
-    /// Gives other processes time, a few microseconds to a millisecond. Called over and over
-    /// while waiting, after a bounded spin.
+    /// Gives other processes the processor, for some microseconds. Called over and over while
+    /// waiting, after a bounded spin, for a tenth of a second at least.
     fn relax(&self);
 }
 
@@ -89,19 +93,26 @@ fn wait(word: &AtomicU64, id: u64, process: &impl Process) -> Result<Acquired, B
         }
         hint::spin_loop();
     }
-    for round in 0..ROUNDS {
+    let start = Instant::now();
+    let mut asked = start;
+    let mut rounds = 0_u32;
+    while rounds < ROUNDS_AT_LEAST || start.elapsed() < LIMIT {
         let Some(owner) = NonZeroU64::new(word.load(Ordering::Relaxed)) else {
             if replace(word, 0, id) {
                 return Ok(Acquired::Released { waited: true });
             }
             continue;
         };
-        let asks = round % ROUNDS_PER_QUESTION == 0;
+        let asks = asked.elapsed() >= PATIENCE;
+        if asks {
+            asked = Instant::now();
+        }
         let abandoned = owner.get() == id || (asks && !process.is_alive(OwnerId(owner)));
         if abandoned && replace(word, owner.get(), id) {
             return Ok(Acquired::Abandoned);
         }
         process.relax();
+        rounds = rounds.saturating_add(1);
     }
     Err(Busy)
 }
