@@ -41,8 +41,8 @@ fn a_touched_token_outlives_those_that_are_not() {
 
 #[test]
 fn a_shard_of_tokens_in_use_still_takes_another() {
-    let zone = TestZone::new(MEGABYTE);
-    for number in 0..3_000 {
+    let zone = TestZone::new(128 * 1024);
+    for number in 0..400 {
         zone.store_jwt(&number.to_string(), &[b'j'; 1000]);
         for earlier in 0..=number {
             zone.touch(&ALONE, &zone.key_of(&earlier.to_string()));

@@ -29,6 +29,11 @@ proptest! {
         prop_assert_eq!(model.zone.usage().evictions, 0);
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
     #[test]
     fn the_least_recently_used_goes_first_but_for_those_in_use(
         operations in vec((any::<bool>(), 0..600_u16), 1_000..3_000),
