@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ZoneHeader | ShardHeader x shards | shard 0 | shard 1 | ...
-//!   shard: chunks | index | map of free chunks | summary of the map
+//!   shard: flights | chunks | index | map of free chunks | summary of the map
 //! ```
 //!
 //! An entry is one or more runs of neighbouring chunks. The first run begins with an
@@ -14,7 +14,7 @@
 
 use super::error::RegionError;
 use std::mem::size_of;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 /// Bytes of a chunk, the unit of allocation: a cache line.
 pub(super) const CHUNK: usize = 64;
@@ -23,7 +23,7 @@ pub(super) const CHUNK: usize = 64;
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"phantom\0");
 
 /// Changes with every change to this file that moves or redefines a byte.
-pub(super) const LAYOUT_VERSION: u64 = 1;
+pub(super) const LAYOUT_VERSION: u64 = 2;
 
 /// The smallest region taken, in bytes. NGINX's smallest zone is 8 pages, some of them the slab
 /// allocator's.
@@ -42,6 +42,12 @@ const CHUNKS_PER_BUCKET: usize = 8;
 
 /// At most one chunk in this many holds an inactive answer.
 const CHUNKS_PER_INACTIVE: u32 = 32;
+
+/// A shard has a flight for each of this many of its lines of memory: 80 flights in a shard of
+/// the default zone, which has 16 shards.
+const LINES_PER_FLIGHT: usize = 128;
+const MINIMUM_FLIGHTS: usize = 8;
+const MAXIMUM_FLIGHTS: usize = 128;
 
 /// At most one chunk in this many goes to one entry.
 const ENTRIES_AT_LEAST: u32 = 4;
@@ -90,7 +96,7 @@ pub(super) struct ShardHeader {
     pub(super) corruptions: AtomicU64,
     pub(super) lock_waits: AtomicU64,
     pub(super) lock_timeouts: AtomicU64,
-    pub(super) unused_too: [AtomicU64; 1],
+    pub(super) flight_takeovers: AtomicU64,
 }
 
 /// The ends of an LRU list: `head` is the most recent.
@@ -131,6 +137,28 @@ pub(super) struct RunHeader {
     pub(super) next: AtomicU32,
 }
 
+/// A flight: one introspection that many requests may be waiting for.
+#[repr(C, align(64))]
+pub(super) struct FlightHeader {
+    pub(super) token: [AtomicU64; 2],
+    pub(super) profile: AtomicU64,
+    /// Counts the flights that this memory was used for.
+    pub(super) number: AtomicU64,
+    /// The leader's id.
+    pub(super) leader: AtomicU64,
+    /// When its present leader set out, or when it landed, in milliseconds.
+    pub(super) since: AtomicU64,
+    /// Why it failed, if it did.
+    pub(super) failure: AtomicU64,
+    /// The low half of the time when somebody last asked whether the leader is alive.
+    pub(super) asked: AtomicU32,
+    /// Counts the leaders that the flight had before.
+    pub(super) term: AtomicU16,
+    pub(super) state: AtomicU8,
+    /// 1 if somebody has followed it.
+    pub(super) followed: AtomicU8,
+}
+
 /// Flag of an entry: the token is inactive.
 pub(super) const INACTIVE: u32 = 1;
 /// Flag of an entry: looked up since it was put at the head of its list.
@@ -140,6 +168,7 @@ const _: () = assert!(size_of::<ZoneHeader>() == 128);
 const _: () = assert!(size_of::<ShardHeader>() == 128);
 const _: () = assert!(size_of::<EntryHeader>() == CHUNK);
 const _: () = assert!(size_of::<RunHeader>() == 8);
+const _: () = assert!(size_of::<FlightHeader>() == CHUNK);
 
 /// How a region of a given length is divided. It follows from the length alone and lives in
 /// private memory, so that no corruption can change it.
@@ -150,8 +179,11 @@ pub(super) struct Geometry {
     pub(super) chunks: u32,
     /// Buckets of a shard's index.
     pub(super) buckets: u32,
+    /// Flights of a shard.
+    pub(super) flights: u32,
     first_shard: usize,
     shard_len: usize,
+    first_chunk: usize,
     index: usize,
     map: usize,
     summary: usize,
@@ -161,6 +193,7 @@ pub(super) struct Geometry {
 #[derive(Clone, Copy)]
 pub(super) struct ShardOffsets {
     pub(super) header: usize,
+    pub(super) flights: usize,
     pub(super) chunks: usize,
     pub(super) index: usize,
     pub(super) map: usize,
@@ -181,9 +214,12 @@ impl Geometry {
         let headers = shards.checked_mul(size_of::<ShardHeader>())?;
         let first_shard = headers.checked_add(size_of::<ZoneHeader>())?;
         let shard_len = len.checked_sub(first_shard)?.checked_div(shards)? & !(CHUNK - 1);
-        let mut chunks = shard_len / CHUNK;
+        let lines = shard_len / CHUNK;
+        let flights = (lines / LINES_PER_FLIGHT).clamp(MINIMUM_FLIGHTS, MAXIMUM_FLIGHTS);
+        let first_chunk = flights.checked_mul(size_of::<FlightHeader>())?;
+        let mut chunks = lines.checked_sub(flights)?;
         let (index, map, summary) = loop {
-            let index = chunks.checked_mul(CHUNK)?;
+            let index = chunks.checked_mul(CHUNK)?.checked_add(first_chunk)?;
             let map = index.checked_add(buckets(chunks).checked_mul(4)?)?.next_multiple_of(8);
             let summary = map.checked_add(words(chunks).checked_mul(8)?)?;
             let end = summary.checked_add(words(words(chunks)).checked_mul(8)?)?;
@@ -193,24 +229,36 @@ impl Geometry {
             let excess = end.checked_sub(shard_len)?;
             chunks = chunks.checked_sub(excess.div_ceil(CHUNK.checked_mul(2)?))?;
         };
-        let [shards, buckets, chunks] =
-            [shards, buckets(chunks), chunks].map(|count| u32::try_from(count).ok());
-        let chunks = chunks.filter(|&chunks| chunks < u32::MAX / 2)?;
-        let (shards, buckets) = (shards?, buckets?);
-        Some(Self { shards, chunks, buckets, first_shard, shard_len, index, map, summary })
+        let count = |count: usize| u32::try_from(count).ok();
+        let buckets = count(buckets(chunks))?;
+        let chunks = count(chunks).filter(|&chunks| chunks < u32::MAX / 2)?;
+        let (shards, flights) = (count(shards)?, count(flights)?);
+        Some(Self {
+            shards,
+            chunks,
+            buckets,
+            flights,
+            first_shard,
+            shard_len,
+            first_chunk,
+            index,
+            map,
+            summary,
+        })
     }
 
     /// Where shard `number` is. The number is less than `shards`.
     pub(super) fn shard(&self, number: u32) -> ShardOffsets {
         let number = number as usize;
         let header = number.wrapping_mul(size_of::<ShardHeader>());
-        let chunks = self.first_shard.wrapping_add(number.wrapping_mul(self.shard_len));
+        let flights = self.first_shard.wrapping_add(number.wrapping_mul(self.shard_len));
         ShardOffsets {
             header: header.wrapping_add(size_of::<ZoneHeader>()),
-            chunks,
-            index: chunks.wrapping_add(self.index),
-            map: chunks.wrapping_add(self.map),
-            summary: chunks.wrapping_add(self.summary),
+            flights,
+            chunks: flights.wrapping_add(self.first_chunk),
+            index: flights.wrapping_add(self.index),
+            map: flights.wrapping_add(self.map),
+            summary: flights.wrapping_add(self.summary),
         }
     }
 

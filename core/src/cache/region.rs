@@ -21,7 +21,7 @@
 #![allow(unsafe_code)]
 
 use super::error::RegionError;
-use super::layout::{EntryHeader, RunHeader, ShardHeader, ZoneHeader};
+use super::layout::{EntryHeader, FlightHeader, RunHeader, ShardHeader, ZoneHeader};
 use super::zone::{Zone, too_small};
 use std::mem::{align_of, size_of};
 use std::ptr::NonNull;
@@ -93,6 +93,8 @@ unsafe impl Shared for ShardHeader {}
 unsafe impl Shared for EntryHeader {}
 // SAFETY: `repr(C)` with atomic fields only.
 unsafe impl Shared for RunHeader {}
+// SAFETY: `repr(C)` with atomic fields only, which fill it.
+unsafe impl Shared for FlightHeader {}
 
 /// A stretch of shared memory that begins at a multiple of [`Region::ALIGN`].
 pub(super) struct Region {

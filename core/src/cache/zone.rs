@@ -151,7 +151,7 @@ impl Zone {
     pub(super) fn lay_out(region: Region, secret: [u8; 16]) -> Result<Self, RegionError> {
         let geometry = Geometry::new(region.len())?;
         let header = region.zone_header();
-        let headers = geometry.shard(0).chunks;
+        let headers = geometry.shard(0).flights;
         region.fill(0, headers, 0).map_err(|Corrupt| too_small(region.len()))?;
         let [low, high] = halves(secret);
         header.secret[0].store(low, Ordering::Relaxed);
