@@ -1,7 +1,7 @@
 //! Where everything is in a zone.
 //!
 //! ```text
-//! ZoneHeader | ShardHeader x shards | shard 0 | shard 1 | ...
+//! ZoneHeader | ShardHeader x shards | CounterLine x lines | shard 0 | shard 1 | ...
 //!   shard: flights | chunks | index | map of free chunks | summary of the map
 //! ```
 //!
@@ -12,7 +12,9 @@
 //!
 //! References between chunks are chunk numbers plus one; 0 is none.
 
+use super::counters::COUNTERS;
 use super::error::RegionError;
+use super::latency::BUCKETS;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
@@ -23,7 +25,7 @@ pub(super) const CHUNK: usize = 64;
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"phantom\0");
 
 /// Changes with every change to this file that moves or redefines a byte.
-pub(super) const LAYOUT_VERSION: u64 = 2;
+pub(super) const LAYOUT_VERSION: u64 = 3;
 
 /// The smallest region taken, in bytes. NGINX's smallest zone is 8 pages, some of them the slab
 /// allocator's.
@@ -49,6 +51,11 @@ const LINES_PER_FLIGHT: usize = 128;
 const MINIMUM_FLIGHTS: usize = 8;
 const MAXIMUM_FLIGHTS: usize = 128;
 
+/// A zone has a line of counters for each of this many bytes, and at least one: about half a
+/// percent of it.
+const BYTES_PER_COUNTER_LINE: usize = 128 * 1024;
+const MAXIMUM_COUNTER_LINES: usize = 64;
+
 /// At most one chunk in this many goes to one entry.
 const ENTRIES_AT_LEAST: u32 = 4;
 
@@ -69,6 +76,17 @@ pub(super) struct ZoneHeader {
     /// Changed by a purge of everything: a shard of another epoch counts as empty. Never 0.
     pub(super) epoch: AtomicU64,
     pub(super) unused_too: [AtomicU64; 6],
+}
+
+/// Where one worker counts. Its last cache line is seldom written, so that a processor that
+/// fetches lines in pairs seldom takes one from the next worker.
+#[repr(C, align(64))]
+pub(super) struct CounterLine {
+    pub(super) counters: [AtomicU64; COUNTERS],
+    pub(super) latencies: [AtomicU64; BUCKETS],
+    /// In milliseconds.
+    pub(super) latency_sum: AtomicU64,
+    pub(super) unused: [AtomicU64; 2],
 }
 
 /// The head of a shard: everything but `lock` and the counters is guarded by `lock`.
@@ -165,6 +183,7 @@ pub(super) const INACTIVE: u32 = 1;
 pub(super) const IN_USE: u32 = 2;
 
 const _: () = assert!(size_of::<ZoneHeader>() == 128);
+const _: () = assert!(size_of::<CounterLine>() == 11 * CHUNK);
 const _: () = assert!(size_of::<ShardHeader>() == 128);
 const _: () = assert!(size_of::<EntryHeader>() == CHUNK);
 const _: () = assert!(size_of::<RunHeader>() == 8);
@@ -181,6 +200,10 @@ pub(super) struct Geometry {
     pub(super) buckets: u32,
     /// Flights of a shard.
     pub(super) flights: u32,
+    /// A power of two.
+    pub(super) counter_lines: usize,
+    /// Where they begin.
+    pub(super) first_counter_line: usize,
     first_shard: usize,
     shard_len: usize,
     first_chunk: usize,
@@ -212,7 +235,10 @@ impl Geometry {
 
     fn divide(len: usize, shards: usize) -> Option<Self> {
         let headers = shards.checked_mul(size_of::<ShardHeader>())?;
-        let first_shard = headers.checked_add(size_of::<ZoneHeader>())?;
+        let first_counter_line = headers.checked_add(size_of::<ZoneHeader>())?;
+        let counter_lines = counter_lines(len);
+        let first_shard =
+            counter_lines.checked_mul(size_of::<CounterLine>())?.checked_add(first_counter_line)?;
         let shard_len = len.checked_sub(first_shard)?.checked_div(shards)? & !(CHUNK - 1);
         let lines = shard_len / CHUNK;
         let flights = (lines / LINES_PER_FLIGHT).clamp(MINIMUM_FLIGHTS, MAXIMUM_FLIGHTS);
@@ -238,6 +264,8 @@ impl Geometry {
             chunks,
             buckets,
             flights,
+            counter_lines,
+            first_counter_line,
             first_shard,
             shard_len,
             first_chunk,
@@ -289,6 +317,11 @@ impl Geometry {
 pub(super) fn chunks_at_most(len: usize) -> u32 {
     let chunks = len.div_ceil(CHUNK_PAYLOAD);
     u32::try_from(chunks).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+fn counter_lines(len: usize) -> usize {
+    let lines = (len / BYTES_PER_COUNTER_LINE).clamp(1, MAXIMUM_COUNTER_LINES);
+    1 << lines.ilog2()
 }
 
 fn buckets(chunks: usize) -> usize {

@@ -10,8 +10,10 @@
 
 mod check;
 mod chunks;
+mod counters;
 mod error;
 mod key;
+mod latency;
 mod layout;
 mod links;
 mod local;
@@ -21,8 +23,10 @@ mod shard;
 mod zone;
 
 pub use check::Usage;
+pub use counters::{Counter, Counters, Snapshot, WorkerLine};
 pub use error::{CheckError, InsertError, RegionError};
 pub use key::{CacheKey, Profile};
+pub use latency::Latency;
 pub use local::{LocalHit, WorkerCache};
 pub use lock::{OwnerId, Process};
 pub use zone::Zone;

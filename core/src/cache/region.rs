@@ -21,7 +21,7 @@
 #![allow(unsafe_code)]
 
 use super::error::RegionError;
-use super::layout::{EntryHeader, FlightHeader, RunHeader, ShardHeader, ZoneHeader};
+use super::layout::{CounterLine, EntryHeader, FlightHeader, RunHeader, ShardHeader, ZoneHeader};
 use super::zone::{Zone, too_small};
 use std::mem::{align_of, size_of};
 use std::ptr::NonNull;
@@ -87,6 +87,8 @@ unsafe impl Shared for AtomicU32 {}
 unsafe impl Shared for AtomicU64 {}
 // SAFETY: `repr(C)` with atomic fields only, padded by atomics.
 unsafe impl Shared for ZoneHeader {}
+// SAFETY: `repr(C)` with atomic fields only, padded by atomics.
+unsafe impl Shared for CounterLine {}
 // SAFETY: `repr(C)` with atomic fields only, padded by atomics.
 unsafe impl Shared for ShardHeader {}
 // SAFETY: `repr(C)` with atomic fields only.

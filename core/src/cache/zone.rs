@@ -1,6 +1,7 @@
 //! The zone: what the processes that share it call.
 
 use super::check::{Usage, UsageOfShard, check_shard};
+use super::counters::Counters;
 use super::error::{CheckError, InsertError, RegionError};
 use super::key::{CacheKey, Profile, TokenHasher};
 use super::layout::{Geometry, LAYOUT_VERSION, MAGIC, ShardHeader};
@@ -123,6 +124,13 @@ impl Zone {
             }
         }
         usage
+    }
+
+    /// What is counted in this zone.
+    pub fn counters(&self) -> Counters<'_> {
+        let Geometry { first_counter_line, counter_lines, .. } = self.geometry;
+        let lines = self.region.slice(first_counter_line, counter_lines);
+        Counters::new(lines.unwrap_or_default())
     }
 
     /// Walks the whole zone, shard by shard under its lock, and proves that each chunk is free or

@@ -10,6 +10,7 @@
 )]
 
 mod accidents;
+mod counters;
 mod entries;
 mod eviction;
 mod memory;

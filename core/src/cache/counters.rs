@@ -1,0 +1,324 @@
+//! What has happened in a zone, counted in its memory.
+//!
+//! Each worker counts on cache lines of its own, so that no two processors take a line from each
+//! other; whoever reads adds them up. Counting goes on over a reload, and over the largest number
+//! it wraps around.
+
+use super::latency::{self, Latency};
+use super::layout::CounterLine;
+use std::array;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Something that is counted. Each request has one result, and one cache status if it has a token
+/// to look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Result: the API is called with a JWT.
+    Granted,
+    /// Result: no token.
+    MissingToken,
+    /// Result: something that cannot be a token.
+    MalformedToken,
+    /// Result: a token that is not active.
+    InactiveToken,
+    /// Result: a token that lacks a scope.
+    InsufficientScope,
+    /// Result: the authorization server's answer is of no use.
+    IntrospectionFailed,
+    /// Result: the authorization server is overloaded or too slow.
+    Unavailable,
+    /// Result: an OPTIONS request, which needs no token.
+    Options,
+
+    /// Cache status: found in the worker's own cache.
+    LocalHit,
+    /// Cache status: found in the zone.
+    ZoneHit,
+    /// Cache status: found nowhere.
+    Miss,
+    /// Cache status: found, but too old.
+    Expired,
+    /// Cache status: too old, and served because introspection failed.
+    Stale,
+    /// Cache status: too old, and served while it is being renewed.
+    Updating,
+    /// Cache status: not looked for, as configured.
+    Bypass,
+    /// Cache status: got from the introspection of another request.
+    Coalesced,
+
+    /// An introspection request was made.
+    Introspection,
+    /// One of these renews an answer in the background.
+    BackgroundUpdate,
+}
+
+impl Counter {
+    /// The results of requests.
+    pub const RESULTS: [Self; 8] = [
+        Self::Granted,
+        Self::MissingToken,
+        Self::MalformedToken,
+        Self::InactiveToken,
+        Self::InsufficientScope,
+        Self::IntrospectionFailed,
+        Self::Unavailable,
+        Self::Options,
+    ];
+
+    /// The cache statuses of requests.
+    pub const CACHE_STATUSES: [Self; 8] = [
+        Self::LocalHit,
+        Self::ZoneHit,
+        Self::Miss,
+        Self::Expired,
+        Self::Stale,
+        Self::Updating,
+        Self::Bypass,
+        Self::Coalesced,
+    ];
+
+    /// What it is called in reports; a result as in `$phantom_token_result`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::MissingToken => "missing_token",
+            Self::MalformedToken => "malformed_token",
+            Self::InactiveToken => "inactive_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::IntrospectionFailed => "introspection_failed",
+            Self::Unavailable => "unavailable",
+            Self::Options => "options",
+            Self::LocalHit => "local_hit",
+            Self::ZoneHit => "zone_hit",
+            Self::Miss => "miss",
+            Self::Expired => "expired",
+            Self::Stale => "stale",
+            Self::Updating => "updating",
+            Self::Bypass => "bypass",
+            Self::Coalesced => "coalesced",
+            Self::Introspection => "introspections",
+            Self::BackgroundUpdate => "background_updates",
+        }
+    }
+
+    /// The counter of a result, by the value of `$phantom_token_result`.
+    #[must_use]
+    pub fn of_result(name: &str) -> Option<Self> {
+        Self::RESULTS.into_iter().find(|result| result.name() == name)
+    }
+}
+
+/// The place where one worker counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerLine(usize);
+
+impl WorkerLine {
+    /// The place of worker number `worker`: `ngx_worker`. In a zone with fewer places than there
+    /// are workers, several share one, and nothing is lost but a little time.
+    #[must_use]
+    pub const fn of(worker: usize) -> Self {
+        Self(worker)
+    }
+}
+
+/// The counters of a zone; see [`Zone::counters`](super::Zone::counters).
+#[derive(Clone, Copy)]
+pub struct Counters<'a> {
+    /// A power of two, or none if the memory is not there.
+    lines: &'a [CounterLine],
+}
+
+impl<'a> Counters<'a> {
+    pub(super) fn new(lines: &'a [CounterLine]) -> Self {
+        Self { lines }
+    }
+
+    /// Counts one more.
+    #[inline]
+    pub fn count(self, line: WorkerLine, counter: Counter) {
+        let counter = self.line(line).and_then(|line| line.counters.get(counter as usize));
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts an introspection that took so many whole milliseconds.
+    pub fn record_latency(self, line: WorkerLine, millis: u64) {
+        let Some(line) = self.line(line) else {
+            return;
+        };
+        if let Some(bucket) = line.latencies.get(latency::bucket_of(millis)) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+            line.latency_sum.fetch_add(millis, Ordering::Relaxed);
+        }
+    }
+
+    /// All of them as they are now. While workers count, the numbers may be a few requests apart.
+    #[must_use]
+    pub fn snapshot(self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for line in self.lines {
+            add(&mut snapshot.counters, &line.counters);
+            add(&mut snapshot.latency.buckets, &line.latencies);
+            add(array::from_mut(&mut snapshot.latency.sum), array::from_ref(&line.latency_sum));
+        }
+        snapshot
+    }
+
+    fn line(self, WorkerLine(worker): WorkerLine) -> Option<&'a CounterLine> {
+        // The remainder, without a division.
+        self.lines.get(worker & self.lines.len().wrapping_sub(1))
+    }
+}
+
+/// The counters of a zone at one time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    counters: [u64; COUNTERS],
+    latency: Latency,
+}
+
+impl Snapshot {
+    /// How often that has happened.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.counters.get(counter as usize).copied().unwrap_or_default()
+    }
+
+    /// How long introspection took.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        &self.latency
+    }
+}
+
+fn add(sums: &mut [u64], values: &[AtomicU64]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum = sum.wrapping_add(value.load(Ordering::Relaxed));
+    }
+}
+
+/// Room for counters in a line: some more than there are now.
+pub(super) const COUNTERS: usize = 24;
+
+const _: () = assert!((Counter::BackgroundUpdate as usize) < COUNTERS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::introspection::Failure;
+    use crate::refusal::Refusal;
+
+    fn line() -> CounterLine {
+        CounterLine {
+            counters: array::from_fn(|_| AtomicU64::new(0)),
+            latencies: array::from_fn(|_| AtomicU64::new(0)),
+            latency_sum: AtomicU64::new(0),
+            unused: array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    fn lines(count: usize) -> Vec<CounterLine> {
+        (0..count).map(|_| line()).collect()
+    }
+
+    #[test]
+    fn what_workers_count_adds_up() {
+        let lines = lines(4);
+        let counters = Counters::new(&lines);
+
+        for worker in [0, 1, 3, 4, 1_000_001] {
+            counters.count(WorkerLine::of(worker), Counter::ZoneHit);
+        }
+        counters.count(WorkerLine::of(2), Counter::Miss);
+
+        let snapshot = counters.snapshot();
+        assert_eq!(snapshot.get(Counter::ZoneHit), 5);
+        assert_eq!(snapshot.get(Counter::Miss), 1);
+        assert_eq!(snapshot.get(Counter::Granted), 0);
+    }
+
+    #[test]
+    fn each_counter_counts_for_itself() {
+        let lines = lines(1);
+        let counters = Counters::new(&lines);
+        let all = [Counter::Introspection, Counter::BackgroundUpdate];
+        let all = Counter::RESULTS.iter().chain(&Counter::CACHE_STATUSES).chain(&all);
+
+        for (times, &counter) in all.clone().enumerate() {
+            (0..times).for_each(|_| counters.count(WorkerLine::of(0), counter));
+        }
+
+        for (times, &counter) in all.enumerate() {
+            assert_eq!(counters.snapshot().get(counter), times as u64, "{counter:?}");
+        }
+    }
+
+    #[test]
+    fn workers_count_on_lines_of_their_own() {
+        let lines = lines(2);
+
+        Counters::new(&lines).count(WorkerLine::of(1), Counter::Granted);
+
+        assert_eq!(Counters::new(&lines[..1]).snapshot(), Snapshot::default());
+        assert_eq!(Counters::new(&lines[1..]).snapshot().get(Counter::Granted), 1);
+    }
+
+    #[test]
+    fn sums_wrap_around() {
+        let lines = lines(2);
+        for line in &lines {
+            line.counters[Counter::Granted as usize].store(u64::MAX, Ordering::Relaxed);
+            line.latency_sum.store(u64::MAX, Ordering::Relaxed);
+        }
+        let counters = Counters::new(&lines);
+
+        counters.count(WorkerLine::of(0), Counter::Granted);
+        counters.record_latency(WorkerLine::of(0), 6);
+
+        assert_eq!(counters.snapshot().get(Counter::Granted), u64::MAX);
+        assert_eq!(counters.snapshot().latency().sum(), 4);
+    }
+
+    #[test]
+    fn without_memory_nothing_is_counted() {
+        let counters = Counters::new(&[]);
+
+        counters.count(WorkerLine::of(0), Counter::Granted);
+        counters.record_latency(WorkerLine::of(0), 1);
+
+        assert_eq!(counters.snapshot(), Snapshot::default());
+    }
+
+    #[test]
+    fn latencies_of_all_workers_are_one_histogram() {
+        let lines = lines(2);
+        let counters = Counters::new(&lines);
+
+        counters.record_latency(WorkerLine::of(0), 10);
+        counters.record_latency(WorkerLine::of(1), 30);
+
+        assert_eq!(counters.snapshot().latency().count(), 2);
+        assert_eq!(counters.snapshot().latency().sum(), 40);
+    }
+
+    #[test]
+    fn every_refusal_has_a_counter() {
+        let refusals = [
+            Refusal::MissingToken,
+            Refusal::MalformedToken,
+            Refusal::InactiveToken,
+            Refusal::ExpiredToken,
+            Refusal::InsufficientScope,
+            Refusal::IntrospectionFailed(Failure::Timeout),
+            Refusal::NotConfigured,
+        ];
+
+        for refusal in refusals {
+            let counter = Counter::of_result(refusal.result());
+            assert_eq!(counter.map(Counter::name), Some(refusal.result()));
+        }
+    }
+}
