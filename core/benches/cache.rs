@@ -12,6 +12,9 @@
 #[path = "../tests/cache/memory.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod memory;
+#[path = "support/trace.rs"]
+#[allow(dead_code, reason = "shared with the other benchmark")]
+mod trace;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use memory::{ALONE, MEGABYTE, Random, TestProcess, TestZone, fresh};
@@ -50,8 +53,10 @@ fn filled(entries: u64) -> TestZone {
     zone
 }
 
-/// From the token to its JWT, or to knowing that there is none: at random among all entries, and
-/// among a thousand of them, as many as a busy gateway may see in a moment.
+/// From the token to its JWT, or to knowing that there is none: at random among all entries, by
+/// popularity, and among a thousand entries, as many as a busy gateway may see in a moment. The
+/// last compares zones of different sizes; the others compare the processor's caches as well,
+/// which hold all of the smallest zone and next to nothing of the largest.
 fn lookup(c: &mut Criterion) {
     let profile = Profile::new(&[]);
     let mut group = c.benchmark_group("lookup");
@@ -70,6 +75,15 @@ fn lookup(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("hit, one of 1000 in use", entries), |b| {
             b.iter(|| {
                 let found = look(random.next() % 1_000 * (entries / 1_000));
+                assert!(matches!(found, Lookup::Fresh { .. }));
+            });
+        });
+        let mut trace = trace::zipf(entries as usize, 0.99);
+        let trace: Vec<u64> = (0..1 << 18).map(|_| trace()).collect();
+        let mut trace = trace.iter().cycle();
+        group.bench_function(BenchmarkId::new("hit, Zipf(0.99)", entries), |b| {
+            b.iter(|| {
+                let found = look(*trace.next().unwrap());
                 assert!(matches!(found, Lookup::Fresh { .. }));
             });
         });
