@@ -37,6 +37,14 @@ impl AuthorizationServer {
         Self { server: Server::on_unix(path, respond(script.clone())), script }
     }
 
+    /// Starts one that speaks TLS, with a self-signed certificate for that name; gives the
+    /// certificate in PEM too.
+    pub fn start_with_tls(name: &str) -> (Self, String) {
+        let script = Arc::new(Script::default());
+        let (server, certificate) = Server::on_tls(name, respond(script.clone()));
+        (Self { server, script }, certificate)
+    }
+
     /// The address as `proxy_pass http://...` or `server` in an `upstream` takes it.
     pub fn address(&self) -> &str {
         self.server.address()

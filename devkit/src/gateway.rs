@@ -44,7 +44,11 @@ impl Gateway {
 
     /// Describes one.
     pub fn builder() -> GatewayBuilder {
-        let authorization_server = AuthorizationServer::start();
+        Self::builder_with(AuthorizationServer::start())
+    }
+
+    /// Describes one that asks this authorization server.
+    pub fn builder_with(authorization_server: AuthorizationServer) -> GatewayBuilder {
         let api = Api::start();
         let nginx = Nginx::builder()
             .replace("{as}", authorization_server.address())

@@ -16,6 +16,17 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    },
+    server::TlsStream,
+};
+
 use crate::{
     answer::{Answer, Ending, echo},
     runtime::runtime,
@@ -42,6 +53,16 @@ impl Server {
             runtime().block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port to listen on");
         let address = listener.local_addr().expect("the address listened on").to_string();
         Self::serve(Listener::Tcp(listener), address, respond)
+    }
+
+    /// Listens on a free port for TLS, with a self-signed certificate for that name; gives the
+    /// certificate in PEM too.
+    pub(crate) fn on_tls(name: &str, respond: Arc<Respond>) -> (Self, String) {
+        let (acceptor, certificate) = tls(name);
+        let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0"));
+        let listener = listener.expect("a free port to listen on");
+        let address = listener.local_addr().expect("the address listened on").to_string();
+        (Self::serve(Listener::Tls(listener, acceptor), address, respond), certificate)
     }
 
     /// Listens on a unix socket at that path.
@@ -120,6 +141,7 @@ impl fmt::Debug for Journal {
 
 enum Listener {
     Tcp(TcpListener),
+    Tls(TcpListener, TlsAcceptor),
     Unix(UnixListener),
 }
 
@@ -134,6 +156,8 @@ impl Stream for TcpStream {
         let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 }
+
+impl Stream for TlsStream<TcpStream> {}
 
 impl Stream for UnixStream {}
 
@@ -156,6 +180,10 @@ impl Listener {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
                 Ok(Box::new(stream))
+            }
+            Self::Tls(listener, acceptor) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Box::new(acceptor.accept(stream).await?))
             }
             Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
         }
@@ -198,4 +226,17 @@ async fn next_request(
             return None;
         }
     }
+}
+
+fn tls(name: &str) -> (TlsAcceptor, String) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed([name.to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| {
+            config.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key)
+        })
+        .expect("a TLS configuration");
+    (TlsAcceptor::from(Arc::new(config)), cert.pem())
 }

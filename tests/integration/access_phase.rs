@@ -25,7 +25,7 @@ fn satisfy_any_never_lets_an_opaque_token_reach_the_api() {
         assert_eq!(response.status, 200, "{authorization}");
         assert!(!response.headers.contains("www-authenticate"), "{authorization}");
         let arrived = gateway.api.requests().pop().unwrap();
-        assert!(!arrived.headers.contains("authorization"), "{arrived:?}");
+        assert_eq!(arrived.header("authorization").unwrap_or_default(), "", "{authorization}");
     }
 }
 
@@ -142,14 +142,14 @@ fn auth_request_in_the_same_location_decides_too() {
              auth_request /second;
              proxy_pass http://{api};
          }
-         location = /second { internal; if ($arg_second) { return 204; } return 403; }",
+         location = /second { internal; if ($http_x_second) { return 204; } return 403; }",
     );
     gateway.activate("opaque");
 
     let neither = gateway.get("/").send();
     let token_only = gateway.get("/").bearer("opaque").send();
-    let second_only = gateway.get("/?second=1").send();
-    let both = gateway.get("/?second=1").bearer("opaque").send();
+    let second_only = gateway.get("/").header("X-Second", "1").send();
+    let both = gateway.get("/").header("X-Second", "1").bearer("opaque").send();
 
     assert!([401, 403].contains(&neither.status));
     assert_eq!((token_only.status, second_only.status, both.status), (403, 401, 200));

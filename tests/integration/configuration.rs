@@ -238,7 +238,9 @@ fn test_http(http: &str) -> Verdict {
     Nginx::builder().http(http).test()
 }
 
+/// The message from `[emerg]` on, which may have several lines.
 fn emerg_of(verdict: &Verdict) -> &str {
-    let emerg = verdict.output.lines().find(|line| line.contains("[emerg]"));
-    emerg.unwrap_or_else(|| panic!("no emerg: {}", verdict.output))
+    let start = verdict.output.find("[emerg]");
+    let start = start.unwrap_or_else(|| panic!("no emerg: {}", verdict.output));
+    &verdict.output[start..]
 }

@@ -121,10 +121,10 @@ fn a_client_that_hangs_up_during_the_introspection_does_no_harm() {
     let stayed = Http2Connection::open(http2_address(&gateway), WINDOW);
 
     // One client cancels a stream, another is gone altogether.
-    drop(stayed.send("GET", "/cancelled", &headers, ""));
+    let cancelled = stayed.send("GET", "/cancelled", &headers, "");
     let _unanswered = left.send("GET", "/left", &headers, "");
     gateway.authorization_server.wait_for(2);
-    drop(left);
+    drop((cancelled, left));
     gate.open();
     let granted = [("authorization", "Bearer opaque")];
     let (status, _) = stayed.send("GET", "/stayed", &granted, "").finish();

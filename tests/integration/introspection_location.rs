@@ -227,15 +227,15 @@ fn an_answer_that_expired_in_a_proxy_cache_is_asked_for_again() {
 
 #[test]
 fn an_answer_out_of_a_proxy_cache_lives_no_longer_than_the_server_said() {
-    const LIFETIME: Duration = Duration::from_secs(3);
+    const LIFETIME: Duration = Duration::from_secs(4);
     let gateway = with_proxy_cache("phantom_token_cache off;");
     let jwt = jwt(an_hour_of_claims());
     gateway.authorization_server.answer("opaque", Answer::jwt(&jwt).max_age(LIFETIME.as_secs()));
     gateway.get("/").bearer("opaque").send();
     let answered = Instant::now();
 
-    // The answer is two thirds through its life when the zone gets it out of the proxy cache.
-    while answered.elapsed() < LIFETIME * 2 / 3 {
+    // The answer is three quarters through its life when the zone gets it out of the proxy cache.
+    while answered.elapsed() < LIFETIME * 3 / 4 {
         sleep(Duration::from_millis(50));
     }
     gateway.get("/zone").bearer("opaque").send();
@@ -248,7 +248,8 @@ fn an_answer_out_of_a_proxy_cache_lives_no_longer_than_the_server_said() {
 
     assert_eq!(introspections_within_the_lifetime, 1);
     let lived = answered.elapsed();
-    assert!(lived < LIFETIME + Duration::from_millis(700), "it lived for {lived:?}");
+    // NGINX counts whole seconds, and an answer is good up to the end of its last one.
+    assert!(lived < LIFETIME + Duration::from_millis(1600), "it lived for {lived:?}");
 }
 
 #[test]

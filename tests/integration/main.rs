@@ -31,6 +31,7 @@ mod isolation;
 mod lifecycle;
 mod refused;
 mod request_body;
+mod sample_configurations;
 mod subrequest;
 mod token;
 mod variables;

@@ -82,13 +82,7 @@ pub(super) struct Config {
 impl Config {
     /// The text of the file, with these ports in place of `{port}`, `{port2}` and so on.
     fn rendered(&self, ports: &[u16]) -> String {
-        let mut text = match &self.whole {
-            Some(whole) => whole.clone(),
-            None => self.surrounded(),
-        };
-        for (placeholder, value) in &self.replacements {
-            text = text.replace(placeholder, value);
-        }
+        let mut text = self.without_ports();
         for (index, port) in ports.iter().enumerate() {
             text = text.replace(&port_placeholder(index), &port.to_string());
         }
@@ -97,7 +91,7 @@ impl Config {
 
     /// The number of ports that the configuration asks for.
     pub(super) fn ports(&self) -> usize {
-        let text = self.whole.as_ref().unwrap_or(&self.http);
+        let text = self.without_ports();
         (0..).take_while(|&index| text.contains(&port_placeholder(index))).count()
     }
 
@@ -111,22 +105,39 @@ impl Config {
         path
     }
 
+    /// Directives for the command line, so that a file goes without them that was not made here.
+    pub(super) fn global_directives() -> String {
+        let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+        format!("daemon off; pid logs/nginx.pid; {user}")
+    }
+
+    fn without_ports(&self) -> String {
+        let text = match &self.whole {
+            Some(whole) => whole.replacen("http {", &http_start(), 1),
+            None => self.surrounded(),
+        };
+        let replaced = |text: String, (from, to): &(String, String)| text.replace(from, to);
+        self.replacements.iter().fold(text, replaced)
+    }
+
     fn surrounded(&self) -> String {
-        let installation = Installation::get();
-        let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
         let level = if env::var_os("PHANTOM_DEBUG").is_some() { "debug" } else { "info" };
         format!(
-            "load_module {module};\n{user}worker_processes {workers};\n\
-             error_log logs/error.log {level};\npid logs/nginx.pid;\n{main}\n\
-             events {{ worker_connections 1024; }}\n\
-             http {{\n    access_log logs/access.log;\n{temp_paths}{http}\n}}\n",
-            module = installation.module.display(),
+            "load_module {module};\nworker_processes {workers};\n\
+             error_log logs/error.log {level};\n{main}\n\
+             events {{ worker_connections 1024; }}\n{http_start}\n{http}\n}}\n",
+            module = Installation::get().module.display(),
             workers = self.workers,
             main = self.main,
-            temp_paths = installation.temp_paths(),
+            http_start = http_start(),
             http = self.http,
         )
     }
+}
+
+fn http_start() -> String {
+    let temp_paths = Installation::get().temp_paths();
+    format!("http {{\n    access_log logs/access.log;\n{temp_paths}")
 }
 
 fn port_placeholder(index: usize) -> String {
@@ -155,6 +166,8 @@ impl Verdict {
             .arg(prefix.path())
             .arg("-c")
             .arg(path)
+            .arg("-g")
+            .arg(Config::global_directives())
             .output()
             .expect("to run nginx -t");
         let printed = String::from_utf8_lossy(&output.stderr).into_owned();

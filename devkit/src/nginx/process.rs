@@ -46,8 +46,8 @@ impl Builder {
         self
     }
 
-    /// Sets the whole configuration file. It must keep the pid at `logs/nginx.pid` and the error
-    /// log at `logs/error.log`, and load the module.
+    /// Sets the whole configuration file, in which temporary folders and an access log inside the
+    /// prefix are added to the `http` block.
     pub fn whole(mut self, config: impl Into<String>) -> Self {
         self.config.whole = Some(config.into());
         self
@@ -107,7 +107,7 @@ impl Nginx {
         Builder {
             config: Config {
                 workers: 1,
-                main: "daemon off;\n".to_owned(),
+                main: String::new(),
                 http: String::new(),
                 whole: None,
                 replacements: Vec::new(),
@@ -195,13 +195,10 @@ impl Nginx {
     ///
     /// When they do not within ten seconds.
     pub fn reload(&self) {
-        let retired = self.log().count("gracefully shutting down");
-        let old = self.workers().len();
+        let old = self.workers();
         self.signal(Signal::HUP);
-        eventually(|| {
-            (self.log().count("gracefully shutting down") >= retired + old).then_some(())
-        })
-        .unwrap_or_else(|| panic!("the reload did not happen:\n{}", self.error_log()));
+        eventually(|| old.iter().all(|&worker| self.has_retired(worker)).then_some(()))
+            .unwrap_or_else(|| panic!("the reload did not happen:\n{}", self.error_log()));
     }
 
     /// Asks it to finish what is in flight and to end; does not wait for that.
@@ -276,6 +273,11 @@ impl Nginx {
         self.kill_all();
         let kept = self.keep();
         panic!("NGINX in {} did not start:\n{why}", kept.display());
+    }
+
+    fn has_retired(&self, worker: u32) -> bool {
+        let retired = format!("{worker}#{worker}: gracefully shutting down");
+        self.log().count(&retired) > 0
     }
 
     fn log(&self) -> Log {
@@ -358,6 +360,10 @@ fn spawn(prefix: &Path, config: &Path) -> Child {
         .arg(prefix)
         .arg("-c")
         .arg(config)
+        .arg("-e")
+        .arg("logs/error.log")
+        .arg("-g")
+        .arg(Config::global_directives())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(stderr)
