@@ -19,6 +19,8 @@ mod json;
 pub mod jwt;
 #[forbid(unsafe_code)]
 pub mod refusal;
+#[forbid(unsafe_code)]
+pub mod status;
 
 /// Seconds since the Unix epoch, as `ngx_time()` gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,127 @@
+//! The status as JSON.
+
+use super::ZoneStatus;
+use crate::cache::{Counter, Latency, Snapshot, Usage};
+use serde::{Serialize, Serializer};
+
+pub(super) fn render(zones: &[ZoneStatus<'_>]) -> String {
+    // Numbers under names: there is nothing in it that could fail.
+    serde_json::to_string(&Status { zones: Zones(zones) }).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    zones: Zones<'a>,
+}
+
+/// An object with a member for each zone, named like it.
+struct Zones<'a>(&'a [ZoneStatus<'a>]);
+
+impl Serialize for Zones<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|zone| (zone.name, ZoneObject::from(zone))))
+    }
+}
+
+/// All sizes are in bytes.
+#[derive(Serialize)]
+struct ZoneObject<'a> {
+    size: usize,
+    capacity: u64,
+    used: u64,
+    free: u64,
+    jwt_bytes: u64,
+    entries: Entries,
+    requests: Counts<'a>,
+    cache: Counts<'a>,
+    introspection: Introspection,
+    evictions: u64,
+    expirations: u64,
+    refusals: u64,
+    takeovers: u64,
+    corruptions: u64,
+    lock_waits: u64,
+    lock_timeouts: u64,
+}
+
+#[derive(Serialize)]
+struct Entries {
+    active: u64,
+    inactive: u64,
+}
+
+#[derive(Serialize)]
+struct Introspection {
+    introspections: u64,
+    background_updates: u64,
+    latency_ms: LatencyObject,
+}
+
+/// In milliseconds; the percentiles are `null` as long as there is nothing to take them from.
+#[derive(Serialize)]
+struct LatencyObject {
+    count: u64,
+    sum: u64,
+    p50: Option<u64>,
+    p90: Option<u64>,
+    p99: Option<u64>,
+}
+
+/// An object with a member for each of some counters.
+struct Counts<'a>(&'a Snapshot, &'static [Counter]);
+
+impl Serialize for Counts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(snapshot, counters) = *self;
+        let counts = counters.iter().map(|&counter| (counter.name(), snapshot.get(counter)));
+        serializer.collect_map(counts)
+    }
+}
+
+impl<'a> From<&'a ZoneStatus<'_>> for ZoneObject<'a> {
+    fn from(zone: &'a ZoneStatus<'_>) -> Self {
+        let Usage { len, capacity, used, jwt_bytes, active, inactive, .. } = zone.usage;
+        let Usage { evictions, expirations, refusals, takeovers, corruptions, .. } = zone.usage;
+        let Usage { lock_waits, lock_timeouts, .. } = zone.usage;
+        Self {
+            size: len,
+            capacity,
+            used,
+            free: zone.free(),
+            jwt_bytes,
+            entries: Entries { active, inactive },
+            requests: Counts(&zone.counters, &Counter::RESULTS),
+            cache: Counts(&zone.counters, &Counter::CACHE_STATUSES),
+            introspection: Introspection::from(&zone.counters),
+            evictions,
+            expirations,
+            refusals,
+            takeovers,
+            corruptions,
+            lock_waits,
+            lock_timeouts,
+        }
+    }
+}
+
+impl From<&Snapshot> for Introspection {
+    fn from(counters: &Snapshot) -> Self {
+        Self {
+            introspections: counters.get(Counter::Introspection),
+            background_updates: counters.get(Counter::BackgroundUpdate),
+            latency_ms: LatencyObject::from(counters.latency()),
+        }
+    }
+}
+
+impl From<&Latency> for LatencyObject {
+    fn from(latency: &Latency) -> Self {
+        Self {
+            count: latency.count(),
+            sum: latency.sum(),
+            p50: latency.percentile(50),
+            p90: latency.percentile(90),
+            p99: latency.percentile(99),
+        }
+    }
+}

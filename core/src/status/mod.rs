@@ -1,0 +1,42 @@
+//! What `phantom_token_status` answers: the state of zones and what was counted in them.
+
+mod format;
+mod json;
+mod prometheus;
+
+pub use format::Format;
+
+use crate::cache::{Snapshot, Usage, Zone};
+
+/// One zone.
+#[derive(Clone, Debug)]
+pub struct ZoneStatus<'a> {
+    /// As the configuration has it.
+    pub name: &'a str,
+    /// How full it is.
+    pub usage: Usage,
+    /// What was counted in it.
+    pub counters: Snapshot,
+}
+
+impl<'a> ZoneStatus<'a> {
+    /// The status of `zone` now. Takes no lock.
+    #[must_use]
+    pub fn new(name: &'a str, zone: &Zone) -> Self {
+        Self { name, usage: zone.usage(), counters: zone.counters().snapshot() }
+    }
+
+    /// Bytes that entries can still take before others are evicted.
+    fn free(&self) -> u64 {
+        self.usage.capacity.saturating_sub(self.usage.used)
+    }
+}
+
+/// The body of the answer.
+#[must_use]
+pub fn render(zones: &[ZoneStatus<'_>], format: Format) -> String {
+    match format {
+        Format::Json => json::render(zones),
+        Format::Prometheus => prometheus::render(zones),
+    }
+}
