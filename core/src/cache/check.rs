@@ -1,10 +1,12 @@
 //! How full a zone is, and whether it is sound.
 
 use super::chunks::Run;
+use super::flight::{State, Table};
 use super::layout::{CHUNK, EntryHeader, Geometry, INACTIVE, ListHeader, RunHeader, ShardHeader};
 use super::links::token_of;
 use super::region::Corrupt;
 use super::shard::{EntryNumber, Shard, get};
+use std::collections::HashSet;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -35,6 +37,8 @@ pub struct Usage {
     pub takeovers: u64,
     /// Shards emptied because of what was found in them.
     pub corruptions: u64,
+    /// Introspections whose leader was replaced, because it died, took too long or gave up.
+    pub flight_takeovers: u64,
     /// Times that a lock was held by another process.
     pub lock_waits: u64,
     /// Times that the wait for a lock was given up.
@@ -59,6 +63,7 @@ impl Usage {
         add(&mut self.refusals, shard.refusals);
         add(&mut self.takeovers, shard.takeovers);
         add(&mut self.corruptions, shard.corruptions);
+        add(&mut self.flight_takeovers, shard.flight_takeovers);
         add(&mut self.lock_waits, shard.lock_waits);
         add(&mut self.lock_timeouts, shard.lock_timeouts);
     }
@@ -78,6 +83,7 @@ impl UsageOfShard {
             refusals: load(&header.refusals),
             takeovers: load(&header.takeovers),
             corruptions: load(&header.corruptions),
+            flight_takeovers: load(&header.flight_takeovers),
             lock_waits: load(&header.lock_waits),
             lock_timeouts: load(&header.lock_timeouts),
             ..Usage::default()
@@ -96,8 +102,8 @@ impl UsageOfShard {
     }
 }
 
-/// Proves the invariants of a shard; an error names the one that does not hold.
-pub(super) fn check_shard(shard: &Shard<'_>) -> Result<(), &'static str> {
+/// Proves the invariants of shard `number`; an error names the one that does not hold.
+pub(super) fn check_shard(shard: &Shard<'_>, number: u32) -> Result<(), &'static str> {
     let mut walk = Walk { shard, owned: vec![false; shard.geometry.chunks as usize], jwt_bytes: 0 };
     walk.list(&shard.header.active, 0)?;
     walk.list(&shard.header.inactive, INACTIVE)?;
@@ -105,6 +111,30 @@ pub(super) fn check_shard(shard: &Shard<'_>) -> Result<(), &'static str> {
     walk.chunks()?;
     if walk.jwt_bytes != shard.header.jwt_bytes.load(Ordering::Relaxed) {
         return Err("the lengths of the JWTs do not add up");
+    }
+    check_flights(shard, number)
+}
+
+fn check_flights(shard: &Shard<'_>, number: u32) -> Result<(), &'static str> {
+    let mut joinable = HashSet::new();
+    for flight in Table::of(shard).map_err(out_of_bounds)?.iter() {
+        let state = flight.state().map_err(|Corrupt| "a flight has no state there is")?;
+        if state == State::Free {
+            continue;
+        }
+        let token = flight.token();
+        if token.shard(shard.geometry.shards) != number {
+            return Err("a flight is in another token's shard");
+        }
+        flight.leader().map_err(|Corrupt| "a flight has no leader")?;
+        let outdated = matches!(state, State::Landed(landing) if !landing.is_shared());
+        if (outdated || state == State::Abandoned) && !flight.is_followed() {
+            return Err("a flight is kept for nobody");
+        }
+        let key = (token, flight.profile.load(Ordering::Relaxed));
+        if !outdated && !joinable.insert(key) {
+            return Err("a token has two flights that can be joined");
+        }
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Zone`] is a flat region of memory, split into shards by token. A shard has a lock, an
 //! index, fixed-size chunks and two LRU lists, one of JWTs and one of tokens known to be inactive,
-//! which have a bounded share so that a flood of made-up tokens evicts only its own kind.
+//! which have a bounded share so that a flood of made-up tokens evicts only its own kind. It also
+//! has a table of flights: introspections under way, which any number of requests wait for.
 //!
 //! What may go wrong with shared memory costs cached answers, never a wrong one: a process killed
 //! while it holds a shard's lock makes the next one empty that shard, and so does anything found
@@ -12,6 +13,7 @@ mod check;
 mod chunks;
 mod counters;
 mod error;
+mod flight;
 mod key;
 mod latency;
 mod layout;
@@ -25,6 +27,7 @@ mod zone;
 pub use check::Usage;
 pub use counters::{Counter, Counters, Snapshot, WorkerLine};
 pub use error::{CheckError, InsertError, RegionError};
+pub use flight::{Flight, Follow, Join, Landing, Ticket};
 pub use key::{CacheKey, Profile};
 pub use latency::Latency;
 pub use local::{LocalHit, WorkerCache};

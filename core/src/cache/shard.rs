@@ -4,6 +4,7 @@
 //! read cannot be. The caller then empties the shard.
 
 use super::chunks::Run;
+use super::flight::Table;
 use super::key::{CacheKey, TokenHash};
 use super::layout::{
     CHUNK, EntryHeader, Geometry, IN_USE, INACTIVE, ListHeader, RunHeader, ShardHeader,
@@ -63,6 +64,7 @@ impl<'a> Shard<'a> {
         self.header.epoch.store(0, Ordering::SeqCst);
         self.region.fill(self.offsets.index, size_of_val(self.index), 0)?;
         self.free_all_chunks()?;
+        Table::of(self)?.clear();
         self.header.jwt_bytes.store(0, Ordering::Relaxed);
         self.header.hand.store(0, Ordering::Relaxed);
         for list in [&self.header.active, &self.header.inactive] {
@@ -153,14 +155,14 @@ impl<'a> Shard<'a> {
         Ok(true)
     }
 
-    /// Removes the entries of `token` with any profile; how many there were.
-    pub(super) fn remove_token(&self, token: TokenHash) -> Result<u32, Corrupt> {
-        let mut removed = 0_u32;
+    /// Removes the entries of `token` with any profile, and its flights, which may be about to
+    /// tell what was known before.
+    pub(super) fn remove_token(&self, token: TokenHash) -> Result<(), Corrupt> {
         while let Some((number, _)) = self.find_with(token, |_| true)? {
             self.remove_entry(number)?;
-            removed = removed.saturating_add(1);
         }
-        Ok(removed)
+        Table::of(self)?.forget(token);
+        Ok(())
     }
 
     /// All entries. No more than there are chunks, so that walks end that are bounded by it.

@@ -36,15 +36,13 @@ impl Zone {
         now: UnixTime,
         jwt: &mut Vec<u8>,
     ) -> Lookup {
-        let number = key.token().shard(self.geometry.shards);
-        self.with_shard(number, process, |shard| shard.lookup(key, now, jwt))
+        self.with_shard_of(key, process, |shard| shard.lookup(key, now, jwt))
             .unwrap_or(Lookup::Miss)
     }
 
     /// Marks an answer as in use, as a lookup does, without reading it. Whether there is one.
     pub fn touch(&self, process: &impl Process, key: &CacheKey) -> bool {
-        let number = key.token().shard(self.geometry.shards);
-        self.with_shard(number, process, |shard| shard.touch(key)).unwrap_or(false)
+        self.with_shard_of(key, process, |shard| shard.touch(key)).unwrap_or(false)
     }
 
     /// Stores an answer in place of the one that is stored for `key`, if any, and evicts others
@@ -60,7 +58,6 @@ impl Zone {
         entry: Entry<'_>,
         now: UnixTime,
     ) -> Result<(), InsertError> {
-        let number = key.token().shard(self.geometry.shards);
         let insert = |shard: &Shard<'_>| {
             if let Err(refusal) = self.admit(&entry, now) {
                 shard.remove(key)?;
@@ -69,13 +66,12 @@ impl Zone {
             }
             shard.insert(key, &entry, now).map(Ok)
         };
-        self.with_shard(number, process, insert)?
+        self.with_shard_of(key, process, insert)?
     }
 
     /// Removes the answer stored for `key`; whether there was one.
     pub fn remove(&self, process: &impl Process, key: &CacheKey) -> bool {
-        let number = key.token().shard(self.geometry.shards);
-        self.with_shard(number, process, |shard| shard.remove(key)).unwrap_or(false)
+        self.with_shard_of(key, process, |shard| shard.remove(key)).unwrap_or(false)
     }
 
     /// Removes the answers for `token` of every profile. What was known of it before this call
@@ -149,7 +145,8 @@ impl Zone {
                 self.lock(&shard, process).map_err(|_| CheckError::Busy { shard: number })?;
             let epoch = self.epoch();
             if shard.header.epoch.load(Ordering::SeqCst) == epoch {
-                check_shard(&shard).map_err(|what| CheckError::Broken { shard: number, what })?;
+                check_shard(&shard, number)
+                    .map_err(|what| CheckError::Broken { shard: number, what })?;
             }
             usage.add(UsageOfShard::read(shard.header, epoch, &self.geometry));
         }
@@ -206,6 +203,16 @@ impl Zone {
             return Err(InsertError::Purged);
         }
         Ok(())
+    }
+
+    /// Calls `act` on the shard of `key`; see [`Zone::with_shard`].
+    pub(super) fn with_shard_of<T>(
+        &self,
+        key: &CacheKey,
+        process: &impl Process,
+        act: impl FnOnce(&Shard<'_>) -> Result<T, Corrupt>,
+    ) -> Result<T, Unavailable> {
+        self.with_shard(key.token().shard(self.geometry.shards), process, act)
     }
 
     /// Calls `act` on a shard that is locked and up to date. A shard that proves corrupt is
@@ -266,7 +273,7 @@ impl Zone {
 }
 
 /// Why a shard cannot be used just now.
-enum Unavailable {
+pub(super) enum Unavailable {
     Busy,
     Corrupt,
 }

@@ -3,8 +3,10 @@
 
 mod answer;
 mod failure;
+mod failure_code;
 mod request;
 
 pub use answer::{Answer, Body, Verdict, interpret};
 pub use failure::Failure;
+pub use failure_code::FailureCode;
 pub use request::{ClientCredential, form_body};
