@@ -127,7 +127,7 @@ fn check_flights(shard: &Shard<'_>, number: u32) -> Result<(), &'static str> {
             return Err("a flight is in another token's shard");
         }
         flight.leader().map_err(|Corrupt| "a flight has no leader")?;
-        let outdated = matches!(state, State::Landed(landing) if !landing.is_shared());
+        let outdated = matches!(state, State::Landed(_));
         if (outdated || state == State::Abandoned) && !flight.is_followed() {
             return Err("a flight is kept for nobody");
         }

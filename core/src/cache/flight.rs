@@ -82,8 +82,8 @@ impl Zone {
     /// Finds the flight for `key`, or begins one.
     ///
     /// A flight that waits for its leader is followed, unless it has to be taken over, as
-    /// [`Zone::follow`] says. One that landed within the last second as inactive or failed is
-    /// followed too: the first question is answered at once.
+    /// [`Zone::follow`] says. One that has landed tells only those who followed it before: for how
+    /// long an answer may be reused is for the cache to decide.
     pub fn join(
         &self,
         process: &impl Process,

@@ -96,6 +96,12 @@ impl Zone {
         self.next_generation();
     }
 
+    /// Makes all copies of answers useless, as a purge does, and leaves the answers where they are:
+    /// for one that [`Zone::remove`] has removed before its time.
+    pub fn forget_copies(&self) {
+        self.next_generation();
+    }
+
     /// Counts the purges. Whoever keeps a copy of an answer, or is about to ask for one, notes
     /// the generation *before* it looks or asks: a copy of another generation must not be used
     /// any more, and [`Zone::insert`] refuses an answer to a question of another generation.

@@ -103,8 +103,7 @@ impl<'a> Table<'a> {
         let Some(flight) = self.led_with(ticket)? else {
             return Ok(());
         };
-        // It tells nothing to those who were not there.
-        if !landing.is_shared() && !flight.is_followed() {
+        if !flight.is_followed() {
             flight.free();
             return Ok(());
         }
@@ -184,7 +183,7 @@ impl<'a> Table<'a> {
                     flight.free();
                     false
                 }
-                State::Landed(landing) => landing.is_shared(),
+                State::Landed(_) => false,
             };
             if serves && flight.is_for(request.key) {
                 found = Some((place, flight));
@@ -341,14 +340,6 @@ impl FlightHeader {
             return u64::MAX;
         }
         now_ms.saturating_sub(since)
-    }
-}
-
-impl Landing {
-    /// Whether it also serves requests that come shortly after. An answer that was stored is
-    /// found in the zone; one that may not be stored is for nobody else.
-    pub(in super::super) fn is_shared(self) -> bool {
-        matches!(self, Self::Inactive | Self::Failed(_))
     }
 }
 
