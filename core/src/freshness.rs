@@ -15,6 +15,8 @@ use crate::UnixTime;
 pub struct Policy {
     /// The lifetime of an answer that states none; without it such an answer is not stored.
     pub valid: Option<Duration>,
+    /// How long an inactive token is remembered at most; without it not at all.
+    pub inactive_valid: Option<Duration>,
     /// The upper bound on any lifetime.
     pub max_valid: Option<Duration>,
     /// Take no notice of `Cache-Control`, nor of `Pragma`, its older form.
@@ -40,8 +42,44 @@ pub fn fresh_until(
         Stated::Lifetime(lifetime) => lifetime.saturating_sub(age(headers)),
         Stated::NotStorable => return None,
     };
+    end(lifetime, policy, [exp, upper_bound], now)
+}
+
+/// Until when it is remembered that a token is inactive; nothing if it is not to be.
+///
+/// The answer may state less than `policy` says, but not more. The bounds of [`fresh_until`] hold
+/// as well.
+#[must_use]
+pub fn inactive_until(
+    headers: &HeaderMap,
+    policy: &Policy,
+    upper_bound: Option<UnixTime>,
+    now: UnixTime,
+) -> Option<UnixTime> {
+    let valid = policy.inactive_valid?.as_secs();
+    let lifetime = match stated_lifetime(headers, policy, now) {
+        Stated::Nothing => valid,
+        Stated::Lifetime(lifetime) => lifetime.saturating_sub(age(headers)).min(valid),
+        Stated::NotStorable => return None,
+    };
+    end(lifetime, policy, [None, upper_bound], now)
+}
+
+/// Whether the answer may be used past its freshness when no other can be had
+/// (RFC 9111 section 4.2.4).
+#[must_use]
+pub fn may_be_stale(headers: &HeaderMap, policy: &Policy) -> bool {
+    !CacheControl::of(headers, policy).must_revalidate
+}
+
+fn end(
+    lifetime: u64,
+    policy: &Policy,
+    bounds: [Option<UnixTime>; 2],
+    now: UnixTime,
+) -> Option<UnixTime> {
     let max_valid = policy.max_valid.map(|max_valid| after(now, max_valid.as_secs()));
-    let bounds = [exp, upper_bound, max_valid].into_iter().flatten();
+    let bounds = bounds.into_iter().chain([max_valid]).flatten();
     let end = bounds.fold(after(now, lifetime), UnixTime::min);
     (end > now).then_some(end)
 }
@@ -77,6 +115,7 @@ fn stated_lifetime(headers: &HeaderMap, policy: &Policy, now: UnixTime) -> State
 #[derive(Default)]
 struct CacheControl {
     forbids_storing: bool,
+    must_revalidate: bool,
     s_maxage: Option<u64>,
     max_age: Option<u64>,
 }
@@ -108,7 +147,12 @@ impl CacheControl {
         match name.as_slice() {
             // The forms with an argument, `no-cache="field"`, may be taken for those without.
             b"no-store" | b"no-cache" | b"private" => self.forbids_storing = true,
-            b"s-maxage" => add_lifetime(&mut self.s_maxage, argument),
+            b"must-revalidate" | b"proxy-revalidate" => self.must_revalidate = true,
+            b"s-maxage" => {
+                // It has the meaning of `proxy-revalidate` too (RFC 9111 section 5.2.2.10).
+                self.must_revalidate = true;
+                add_lifetime(&mut self.s_maxage, argument);
+            }
             b"max-age" => add_lifetime(&mut self.max_age, argument),
             _ => {}
         }

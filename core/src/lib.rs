@@ -18,7 +18,11 @@ mod json;
 #[forbid(unsafe_code)]
 pub mod jwt;
 #[forbid(unsafe_code)]
+pub mod purge;
+#[forbid(unsafe_code)]
 pub mod refusal;
+#[forbid(unsafe_code)]
+pub mod stale;
 #[forbid(unsafe_code)]
 pub mod status;
 

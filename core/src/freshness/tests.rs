@@ -233,6 +233,7 @@ proptest! {
         let policy = Policy {
             valid: valid.map(Duration::from_secs),
             max_valid: max_valid.map(Duration::from_secs),
+            inactive_valid: None,
             ignore_cache_control,
             ignore_expires,
         };
@@ -259,5 +260,40 @@ proptest! {
         let mut headers = headers(&[("expires", "Tue, 14 Nov 2023 22:14:20 GMT")]);
         headers.append(name.parse::<HeaderName>().unwrap(), value);
         let _ = fresh_until(&headers, &Policy::default(), None, None, NOW);
+    }
+}
+
+#[test]
+fn an_inactive_token_is_remembered_for_no_longer_than_configured_and_stated() {
+    let policy = Policy { inactive_valid: Some(Duration::from_secs(10)), ..Policy::default() };
+    let until = |cache_control: Option<&'static str>, policy: &Policy| {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = cache_control {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+        }
+        inactive_until(&headers, policy, None, UnixTime(1000))
+    };
+
+    assert_eq!(until(None, &policy), Some(UnixTime(1010)));
+    assert_eq!(until(Some("max-age=3"), &policy), Some(UnixTime(1003)));
+    assert_eq!(until(Some("max-age=300"), &policy), Some(UnixTime(1010)));
+    assert_eq!(until(Some("no-store"), &policy), None);
+    assert_eq!(until(Some("max-age=300"), &Policy::default()), None);
+}
+
+#[test]
+fn an_answer_that_must_be_revalidated_is_never_stale() {
+    for (value, expected) in [
+        ("max-age=5", true),
+        ("max-age=5, must-revalidate", false),
+        ("max-age=5, proxy-revalidate", false),
+        ("s-maxage=5", false),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+        assert_eq!(may_be_stale(&headers, &Policy::default()), expected, "{value}");
+
+        let ignoring = Policy { ignore_cache_control: true, ..Policy::default() };
+        assert!(may_be_stale(&headers, &ignoring), "{value}");
     }
 }
