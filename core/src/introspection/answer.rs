@@ -28,6 +28,8 @@ pub enum Body<'a> {
     Truncated,
     /// It is larger than the configured limit, so it was not kept.
     TooLarge,
+    /// It could not be read on this side.
+    Unreadable,
 }
 
 // A complete body has a JWT in it.
@@ -37,6 +39,7 @@ impl std::fmt::Debug for Body<'_> {
             Self::Complete(_) => "Complete(..)",
             Self::Truncated => "Truncated",
             Self::TooLarge => "TooLarge",
+            Self::Unreadable => "Unreadable",
         })
     }
 }
@@ -77,6 +80,7 @@ pub fn interpret<'a>(
         Body::Complete(body) => body,
         Body::Truncated => return Err(Failure::Truncated),
         Body::TooLarge => return Err(Failure::TooLarge),
+        Body::Unreadable => return Err(Failure::Unreadable),
     };
     let verdict = read_body(body, jwt_members)?;
     Ok(expire(verdict, now))

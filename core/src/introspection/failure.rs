@@ -61,6 +61,12 @@ pub enum Failure {
          ended too early"
     )]
     Truncated,
+    /// The answer was there, but could not be read back from where NGINX had put it.
+    #[error(
+        "the introspection answer could not be read back from a temporary or cached file, or \
+         memory is used up: check the disk and the memory of this machine"
+    )]
+    Unreadable,
     /// The answer is larger than the configured limit.
     #[error("the introspection answer is too large: raise phantom_token_max_response_size")]
     TooLarge,

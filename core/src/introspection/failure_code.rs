@@ -55,6 +55,7 @@ impl From<&Failure> for FailureCode {
             }
             Failure::ServerError(status) => with_status(SERVER_ERROR, *status),
             Failure::Timeout => kind(TIMEOUT),
+            Failure::Unreadable => kind(UNREADABLE),
         })
     }
 }
@@ -81,6 +82,7 @@ impl From<FailureCode> for Failure {
                 Self::Unavailable { status, retry_after: read_retry_after(detail, value) }
             }
             TIMEOUT => Self::Timeout,
+            UNREADABLE => Self::Unreadable,
             _ => Self::ServerError(status),
         }
     }
@@ -186,6 +188,7 @@ const UNEXPECTED_STATUS: u8 = 13;
 const UNAVAILABLE: u8 = 14;
 const SERVER_ERROR: u8 = 15;
 const TIMEOUT: u8 = 16;
+const UNREADABLE: u8 = 17;
 
 const CHARACTER: u8 = 1;
 const PART_COUNT: u8 = 2;
@@ -223,6 +226,7 @@ mod tests {
             Failure::NoJwt,
             Failure::Truncated,
             Failure::TooLarge,
+            Failure::Unreadable,
             Failure::Encoded,
             Failure::UnexpectedStatus(StatusCode::NOT_FOUND),
             Failure::ServerError(StatusCode::INTERNAL_SERVER_ERROR),
