@@ -3,22 +3,21 @@
 use core::cell::Cell;
 
 use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, DATE, EXPIRES, HeaderName, PRAGMA,
-    RETRY_AFTER, VARY,
+    AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, HeaderName, PRAGMA, RETRY_AFTER, VARY,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use nginx_sys::{NGX_HTTP_SPECIAL_RESPONSE, ngx_int_t, ngx_table_elt_t};
 use phantom_token_core::UnixTime;
 use phantom_token_core::introspection::Body;
 
-use crate::nginx::buffers::{Chain, ReadError};
+use crate::nginx::buffers::{Buffer, Chain, Unreadable};
 use crate::nginx::headers;
 use crate::nginx::request::Request;
 
 /// The answer as far as it has come.
 #[derive(Default)]
 pub struct Capture {
-    limit: Cell<usize>,
+    limit: usize,
     head: Cell<Option<Head>>,
     body: Cell<Vec<u8>>,
     end: Cell<End>,
@@ -26,7 +25,6 @@ pub struct Capture {
 }
 
 /// The status and the headers of an answer.
-#[derive(Clone)]
 pub struct Head {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -53,12 +51,8 @@ pub struct Captured {
 
 impl Capture {
     /// Makes ready for an answer of at most `limit` bytes.
-    pub fn start(&self, limit: usize) {
-        self.limit.set(limit);
-        self.head.set(None);
-        self.body.take();
-        self.end.set(End::Open);
-        self.finished.set(None);
+    pub fn new(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
     }
 
     /// Takes the head of the answer that a subrequest is about to send.
@@ -86,14 +80,14 @@ impl Capture {
         self.body.set(body);
     }
 
-    fn append(&self, body: &mut Vec<u8>, buffer: &crate::nginx::buffers::Buffer) -> End {
-        if body.len().saturating_add(buffer.len()) > self.limit.get() {
+    fn append(&self, body: &mut Vec<u8>, buffer: &Buffer) -> End {
+        if body.len().saturating_add(buffer.len()) > self.limit {
             *body = Vec::new();
             return End::TooLarge;
         }
         match buffer.append_to(body) {
             Ok(()) => End::Open,
-            Err(ReadError::File | ReadError::OutOfMemory(_)) => End::Unreadable,
+            Err(Unreadable) => End::Unreadable,
         }
     }
 
@@ -118,7 +112,8 @@ impl Captured {
         match self.end {
             End::Complete => Body::Complete(&self.body),
             End::TooLarge => Body::TooLarge,
-            End::Open | End::Unreadable => Body::Truncated,
+            End::Open => Body::Truncated,
+            End::Unreadable => Body::Unreadable,
         }
     }
 }
@@ -144,8 +139,6 @@ fn answer_headers(request: &Request) -> HeaderMap {
         [AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, PRAGMA, RETRY_AFTER, VARY];
     let mut headers = HeaderMap::new();
     let out = &request.raw().headers_out;
-    // SAFETY: the type lives as long as the answer.
-    insert(&mut headers, &CONTENT_TYPE, unsafe { crate::nginx::bytes(out.content_type) });
     for header in headers::iter(&out.headers).filter(|header| header.hash != 0) {
         let name = headers::name(header);
         if let Some(wanted) =

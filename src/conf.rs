@@ -1,19 +1,26 @@
 //! What the configuration says: inherited as NGINX does, checked, and resolved once.
 
+use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
 use ngx::http::{HttpModuleLocationConf as _, NgxHttpCoreModule};
-use phantom_token_core::cache::{Profile, Zone};
+use phantom_token_core::UnixTime;
+use phantom_token_core::cache::{CacheKey, Counter, Generation, Profile, WorkerCache, Zone};
 use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
 use phantom_token_core::freshness::Policy;
 use phantom_token_core::introspection::ClientCredential;
+use phantom_token_core::refusal::Refusal;
+use phantom_token_core::stale::UseStale;
 
-use crate::nginx::conf::Place;
+use crate::nginx::WorkerCell;
+use crate::nginx::conf::{Place, Predicates};
+use crate::nginx::request::Request;
+use crate::worker::now;
 use crate::zone::{CacheZone, MainConf, ZoneError};
-use crate::{nginx, server};
+use crate::{nginx, server, worker};
 
 /// The directives of one level; what is not given there is inherited.
 #[derive(Clone, Default)]
@@ -33,6 +40,14 @@ pub struct Settings {
     pub ignored_headers: Option<IgnoredHeaders>,
     pub options: Option<OnOptions>,
     pub challenge_error: Option<bool>,
+    pub inactive_valid: Option<Option<Duration>>,
+    pub lock: Option<bool>,
+    pub lock_timeout_ms: Option<u64>,
+    pub use_stale: Option<UseStale>,
+    /// The seconds before the end of freshness.
+    pub background_update: Option<Option<u64>>,
+    pub bypass: Option<Predicates>,
+    pub worker_cache: Option<Option<NonZeroUsize>>,
 }
 
 /// `phantom_token_cache`.
@@ -92,13 +107,75 @@ pub struct Guard {
     pub challenge: Challenge,
     /// What the introspection of a token depends on beside the token.
     pub profile: Profile,
+    /// Whether requests for one token wait for one introspection, and how long.
+    pub lock: bool,
+    pub lock_timeout_ms: u64,
+    pub use_stale: UseStale,
+    /// How many seconds before the end of its freshness a JWT in use is renewed.
+    pub background_update: Option<u64>,
+    bypass: Option<Predicates>,
+    worker_cache: bool,
 }
+
+const WORKER_CACHE_ENTRIES: Option<NonZeroUsize> = NonZeroUsize::new(1024);
 
 impl Guard {
     /// The cache; none if it is off, or if its memory cannot be used.
     pub fn zone(&self) -> Option<&Zone> {
         // SAFETY: a zone lives as long as the configuration, as the guard does.
         unsafe { self.zone?.as_ref() }.memory()
+    }
+
+    /// The cache of this worker in front of the zone; none if it is off.
+    pub fn worker_cache(&self) -> Option<&WorkerCell<Option<Box<WorkerCache>>>> {
+        // SAFETY: as in `zone`.
+        self.zone.filter(|_| self.worker_cache).map(|zone| unsafe { zone.as_ref() }.local())
+    }
+
+    /// Keeps a JWT from the zone in this worker.
+    pub fn keep_local(
+        &self,
+        key: CacheKey,
+        jwt: &[u8],
+        fresh_until: UnixTime,
+        expires: Option<UnixTime>,
+        generation: Generation,
+    ) {
+        // SAFETY: as in `zone`.
+        let Some(zone) =
+            self.zone.filter(|_| self.worker_cache).map(|zone| unsafe { zone.as_ref() })
+        else {
+            return;
+        };
+        let mut cache = zone.local().take().unwrap_or_else(|| Box::new(zone.new_local()));
+        cache.put(key, jwt, fresh_until, expires, generation, now());
+        zone.local().set(Some(cache));
+    }
+
+    /// Whether the request is one for which `phantom_token_cache_bypass` asks to introspect afresh.
+    pub fn is_bypassed(&self, request: Request) -> bool {
+        self.bypass.is_some_and(|predicates| predicates.any(request))
+    }
+
+    /// Counts an event in the zone.
+    pub fn count(&self, counter: Counter) {
+        if let Some(zone) = self.zone() {
+            zone.counters().count(worker::line(), counter);
+        }
+    }
+
+    /// Counts a refused request in the zone.
+    pub fn count_refusal(&self, refusal: &Refusal) {
+        if let Some(counter) = Counter::of_result(refusal.result()) {
+            self.count(counter);
+        }
+    }
+
+    /// Records how long an introspection took, in milliseconds.
+    pub fn record_latency(&self, milliseconds: u64) {
+        if let Some(zone) = self.zone() {
+            zone.counters().record_latency(worker::line(), milliseconds);
+        }
     }
 
     /// Whether the location is to have a cache, but its zone's memory could not be used.
@@ -112,14 +189,14 @@ impl Guard {
 pub enum GuardError {
     #[error(
         "\"phantom_token on\" protects location \"{0}\" that has no \
-         \"phantom_token_introspection_endpoint\", set"
+         \"phantom_token_introspection_endpoint\""
     )]
     NoEndpoint(String),
-    #[error("\"phantom_token_realm\" directive: {0},")]
+    #[error("\"phantom_token_realm\" directive: {0}")]
     Realm(ChallengeSyntaxError),
-    #[error("\"phantom_token_scopes\" or \"phantom_token_scope\" directive: {0},")]
+    #[error("\"phantom_token_scopes\" or \"phantom_token_scope\" directive: {0}")]
     Scope(ChallengeSyntaxError),
-    #[error("\"phantom_token_cache\" directive: {0},")]
+    #[error("the cache of \"phantom_token\": {0}")]
     Zone(#[from] ZoneError),
 }
 
@@ -157,8 +234,11 @@ impl Settings {
         or(&mut self.enable, &above.enable);
         or(&mut self.endpoint, &above.endpoint);
         or(&mut self.realm, &above.realm);
-        or(&mut self.scopes, &above.scopes);
-        or(&mut self.scope, &above.scope);
+        // They are two ways to say the same: either of them here replaces both above.
+        if self.scopes.is_none() && self.scope.is_none() {
+            or(&mut self.scopes, &above.scopes);
+            or(&mut self.scope, &above.scope);
+        }
         or(&mut self.credential, &above.credential);
         or(&mut self.accept, &above.accept);
         or(&mut self.jwt_members, &above.jwt_members);
@@ -169,6 +249,13 @@ impl Settings {
         or(&mut self.ignored_headers, &above.ignored_headers);
         or(&mut self.options, &above.options);
         or(&mut self.challenge_error, &above.challenge_error);
+        or(&mut self.inactive_valid, &above.inactive_valid);
+        or(&mut self.lock, &above.lock);
+        or(&mut self.lock_timeout_ms, &above.lock_timeout_ms);
+        or(&mut self.use_stale, &above.use_stale);
+        or(&mut self.background_update, &above.background_update);
+        or(&mut self.bypass, &above.bypass);
+        or(&mut self.worker_cache, &above.worker_cache);
     }
 
     fn guard(
@@ -184,6 +271,12 @@ impl Settings {
             .unwrap_or_else(|| ["jwt".to_owned(), "phantom_token".to_owned()].into());
         let ignored = self.ignored_headers.unwrap_or_default();
         let credential = self.credential.clone();
+        let worker_cache = self.worker_cache.unwrap_or(WORKER_CACHE_ENTRIES);
+        let zone = self.zone(on, cf)?;
+        if let (Some(zone), Some(entries)) = (zone, worker_cache) {
+            // SAFETY: a zone lives as long as the configuration that is being read.
+            unsafe { zone.as_ref() }.allow_local(entries);
+        }
         Ok(Guard {
             profile: profile(cf, &endpoint, &accept, credential.as_deref(), &jwt_members),
             endpoint,
@@ -193,13 +286,20 @@ impl Settings {
             max_response_size: self.max_response_size.unwrap_or(64 << 10),
             freshness: Policy {
                 valid: self.valid.flatten(),
+                inactive_valid: self.inactive_valid.flatten(),
                 max_valid: self.max_valid.flatten(),
                 ignore_cache_control: ignored.cache_control,
                 ignore_expires: ignored.expires,
             },
-            zone: self.zone(on, cf)?,
+            zone,
             options: self.options.unwrap_or_default(),
             challenge: self.challenge(on)?,
+            lock: self.lock.unwrap_or(true),
+            lock_timeout_ms: self.lock_timeout_ms.unwrap_or(5000),
+            use_stale: self.use_stale.unwrap_or_default(),
+            background_update: self.background_update.flatten(),
+            bypass: self.bypass,
+            worker_cache: worker_cache.is_some(),
         })
     }
 

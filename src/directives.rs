@@ -1,27 +1,36 @@
 //! The directives: what they are called, where they may stand, and what their arguments mean.
 
 use core::ffi::{CStr, c_char, c_void};
+use core::num::NonZeroUsize;
 use core::ptr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use nginx_sys::{
-    NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_CONF_TAKE12,
-    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
-    NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
+    NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2,
+    NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_t,
+    ngx_http_core_loc_conf_t, ngx_http_request_t, ngx_int_t, ngx_uint_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
-use ngx::http::HttpModuleMainConf as _;
+use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
 use phantom_token_core::introspection::ClientCredential;
+use phantom_token_core::stale::UseStale;
 
 use crate::Module;
 use crate::conf::{CacheChoice, LocationConf, OnOptions, Settings};
-use crate::nginx::conf::{self, ConfExt as _};
+use crate::nginx;
+use crate::nginx::conf::{self, ConfExt as _, Predicates};
+use crate::{purge, status};
+
+/// Seconds before the end of freshness, if `phantom_token_cache_background_update` does not say.
+const RENEW_BEFORE: u64 = 5;
 
 const ANYWHERE: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The table that NGINX reads.
-pub static mut COMMANDS: [ngx_command_t; 17] = [
+pub static mut COMMANDS: [ngx_command_t; 26] = [
     located(c"phantom_token", NGX_CONF_FLAG),
     located(c"phantom_token_introspection_endpoint", NGX_CONF_TAKE1),
     located(c"phantom_token_realm", NGX_CONF_TAKE1),
@@ -43,6 +52,15 @@ pub static mut COMMANDS: [ngx_command_t; 17] = [
     located(c"phantom_token_cache_ignore_headers", NGX_CONF_TAKE12),
     located(c"phantom_token_options", NGX_CONF_TAKE1),
     located(c"phantom_token_challenge_error", NGX_CONF_FLAG),
+    located(c"phantom_token_cache_inactive_valid", NGX_CONF_TAKE1),
+    located(c"phantom_token_cache_lock", NGX_CONF_FLAG),
+    located(c"phantom_token_cache_lock_timeout", NGX_CONF_TAKE1),
+    located(c"phantom_token_cache_use_stale", NGX_CONF_1MORE),
+    located(c"phantom_token_cache_background_update", NGX_CONF_TAKE12),
+    located(c"phantom_token_cache_bypass", NGX_CONF_1MORE),
+    located(c"phantom_token_worker_cache", NGX_CONF_TAKE1),
+    content(c"phantom_token_status", set_status),
+    content(c"phantom_token_purge", set_purge),
     ngx_command_t::empty(),
 ];
 
@@ -51,18 +69,27 @@ pub static mut COMMANDS: [ngx_command_t; 17] = [
 enum SettingError {
     #[error("is duplicate")]
     Duplicate,
+    #[error("NGINX has logged what is wrong")]
+    Logged,
     #[error("expected {expected}, got \"{got}\"")]
     Unexpected { expected: &'static str, got: String },
-    #[error("cannot read \"{path}\": {error}")]
-    File { path: String, error: std::io::Error },
-    #[error("\"{path}\" is empty")]
-    EmptyFile { path: String },
+    #[error("cannot read \"{}\": {error}", path.display())]
+    File { path: PathBuf, error: std::io::Error },
+    #[error("\"{}\" is empty", path.display())]
+    EmptyFile { path: PathBuf },
 }
 
 type Setting = Result<(), SettingError>;
 
 const fn located(name: &'static CStr, arguments: u32) -> ngx_command_t {
     command(name, ANYWHERE | arguments, NGX_HTTP_LOC_CONF_OFFSET, set_location)
+}
+
+const fn content(
+    name: &'static CStr,
+    set: unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char,
+) -> ngx_command_t {
+    command(name, NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, 0, set)
 }
 
 const fn command(
@@ -72,7 +99,7 @@ const fn command(
     set: unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char,
 ) -> ngx_command_t {
     ngx_command_t {
-        name: ngx_str_t { len: name.count_bytes(), data: name.as_ptr().cast::<u8>().cast_mut() },
+        name: nginx::string(name.to_bytes()),
         type_: type_ as ngx_uint_t,
         set: Some(set),
         conf,
@@ -81,7 +108,7 @@ const fn command(
     }
 }
 
-extern "C" fn set_location(
+unsafe extern "C" fn set_location(
     cf: *mut ngx_conf_t,
     cmd: *mut ngx_command_t,
     conf: *mut c_void,
@@ -94,14 +121,49 @@ extern "C" fn set_location(
         return NGX_CONF_ERROR;
     };
     let directive = conf::directive_name(&cmd.name);
-    match apply(&mut conf.settings, directive, cf) {
+    let result = match directive {
+        "phantom_token_cache_bypass" => bypass(&mut conf.settings, cf, cmd),
+        _ => apply(&mut conf.settings, directive, cf),
+    };
+    match result {
         Ok(()) => NGX_CONF_OK,
+        Err(SettingError::Logged) => NGX_CONF_ERROR,
         Err(SettingError::Duplicate) => conf::complaint(c"is duplicate"),
         Err(error) => cf.refuse(directive, &error),
     }
 }
 
-extern "C" fn set_zone(
+unsafe extern "C" fn set_status(
+    cf: *mut ngx_conf_t,
+    _cmd: *mut ngx_command_t,
+    _conf: *mut c_void,
+) -> *mut c_char {
+    set_content_handler(cf, status::handler)
+}
+
+unsafe extern "C" fn set_purge(
+    cf: *mut ngx_conf_t,
+    _cmd: *mut ngx_command_t,
+    _conf: *mut c_void,
+) -> *mut c_char {
+    set_content_handler(cf, purge::handler)
+}
+
+fn set_content_handler(
+    cf: *mut ngx_conf_t,
+    handler: unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t,
+) -> *mut c_char {
+    // SAFETY: NGINX calls a setter with a parser.
+    let core: Option<&mut ngx_http_core_loc_conf_t> =
+        unsafe { cf.as_ref() }.and_then(NgxHttpCoreModule::location_conf_mut);
+    let Some(core) = core else {
+        return NGX_CONF_ERROR;
+    };
+    core.handler = Some(handler);
+    NGX_CONF_OK
+}
+
+unsafe extern "C" fn set_zone(
     cf: *mut ngx_conf_t,
     cmd: *mut ngx_command_t,
     _conf: *mut c_void,
@@ -154,6 +216,18 @@ fn apply(settings: &mut Settings, directive: &str, cf: &mut ngx_conf_t) -> Setti
         "phantom_token_cache_ignore_headers" => ignore_headers(settings, &arguments),
         "phantom_token_options" => once(&mut settings.options, options(first)?),
         "phantom_token_challenge_error" => once(&mut settings.challenge_error, flag(first)?),
+        "phantom_token_cache_inactive_valid" => {
+            once(&mut settings.inactive_valid, time_or_off(first)?)
+        }
+        "phantom_token_cache_lock" => once(&mut settings.lock, flag(first)?),
+        "phantom_token_cache_lock_timeout" => {
+            once(&mut settings.lock_timeout_ms, lock_timeout(first)?)
+        }
+        "phantom_token_cache_use_stale" => once(&mut settings.use_stale, use_stale(&arguments)?),
+        "phantom_token_cache_background_update" => {
+            once(&mut settings.background_update, background_update(&arguments)?)
+        }
+        "phantom_token_worker_cache" => once(&mut settings.worker_cache, worker_cache(first)?),
         _ => Err(unexpected("a directive of this module", directive.as_bytes())),
     }
 }
@@ -273,6 +347,61 @@ fn ignore_headers(settings: &mut Settings, values: &[Vec<u8>]) -> Setting {
         }
     }
     once(&mut settings.ignored_headers, ignored)
+}
+
+fn bypass(settings: &mut Settings, cf: &mut ngx_conf_t, cmd: &ngx_command_t) -> Setting {
+    if settings.bypass.is_some() {
+        return Err(SettingError::Duplicate);
+    }
+    settings.bypass = Some(Predicates::compile(cf, cmd).ok_or(SettingError::Logged)?);
+    Ok(())
+}
+
+fn lock_timeout(value: &[u8]) -> Result<u64, SettingError> {
+    let timeout = conf::milliseconds(value).filter(|timeout| (1..=3_600_000).contains(timeout));
+    timeout.ok_or_else(|| unexpected("a time from 1ms to 1h, such as \"5s\"", value))
+}
+
+fn use_stale(values: &[Vec<u8>]) -> Result<UseStale, SettingError> {
+    const EXPECTED: &str = "\"error\", \"timeout\", \"updating\", \"http_429\", \"http_500\", \
+        \"http_502\", \"http_503\", \"http_504\", or \"off\" alone";
+    let mut use_stale = UseStale::default();
+    if let [only] = values
+        && only == b"off"
+    {
+        return Ok(use_stale);
+    }
+    for value in values {
+        if !use_stale.add(value) {
+            return Err(unexpected(EXPECTED, value));
+        }
+    }
+    Ok(use_stale)
+}
+
+fn background_update(values: &[Vec<u8>]) -> Result<Option<u64>, SettingError> {
+    const EXPECTED: &str = "\"on\", \"on before=time\" with a time such as \"10s\", or \"off\"";
+    let (switch, rest) = values.split_first().ok_or_else(|| unexpected(EXPECTED, b""))?;
+    match (flag(switch)?, rest) {
+        (false, []) => Ok(None),
+        (true, []) => Ok(Some(RENEW_BEFORE)),
+        (true, [before]) => {
+            let seconds = before.strip_prefix(b"before=").and_then(conf::time);
+            seconds.map(Some).ok_or_else(|| unexpected(EXPECTED, before))
+        }
+        (_, [other, ..]) => Err(unexpected(EXPECTED, other)),
+    }
+}
+
+fn worker_cache(value: &[u8]) -> Result<Option<NonZeroUsize>, SettingError> {
+    const EXPECTED: &str = "a number of entries from 1 to 1048576, or \"off\"";
+    if value == b"off" {
+        return Ok(None);
+    }
+    let entries =
+        core::str::from_utf8(value).ok().and_then(|text| text.parse::<NonZeroUsize>().ok());
+    let entries = entries.filter(|entries| entries.get() <= 1 << 20);
+    entries.map(Some).ok_or_else(|| unexpected(EXPECTED, value))
 }
 
 fn options(value: &[u8]) -> Result<OnOptions, SettingError> {

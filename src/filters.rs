@@ -1,15 +1,16 @@
 //! Our place in the chains of output filters, which is their top.
 
 use nginx_sys::{
-    NGX_ERROR, NGX_OK, ngx_chain_t, ngx_http_output_body_filter_pt,
-    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_body_filter,
-    ngx_http_top_header_filter, ngx_int_t,
+    ngx_chain_t, ngx_http_output_body_filter_pt, ngx_http_output_header_filter_pt,
+    ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
 };
 
+use crate::introspection::Introspection;
 use crate::nginx::WorkerCell;
 use crate::nginx::buffers::Chain;
+use crate::nginx::rc;
 use crate::nginx::request::Request;
-use crate::{introspection, refusal};
+use crate::refusal;
 
 static NEXT_HEADER: WorkerCell<ngx_http_output_header_filter_pt> = WorkerCell::new(None);
 static NEXT_BODY: WorkerCell<ngx_http_output_body_filter_pt> = WorkerCell::new(None);
@@ -32,35 +33,35 @@ pub unsafe fn register() {
 unsafe extern "C" fn header(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: NGINX calls a filter with a live request.
     if let Some(mut request) = unsafe { Request::new(r) } {
-        if let Some(capture) = introspection::capture_of(&request) {
-            capture.take_head(request);
+        if let Some(introspection) = Introspection::of(&request) {
+            introspection.capture().take_head(request);
             request.raw_mut().set_header_sent(1);
-            return NGX_OK as ngx_int_t;
+            return rc::OK;
         }
         if refusal::rewrite_header(request).is_err() {
-            return NGX_ERROR as ngx_int_t;
+            return rc::ERROR;
         }
     }
     // SAFETY: the filter registered before ours, with the arguments of NGINX.
-    NEXT_HEADER.get().map_or(NGX_OK as ngx_int_t, |next| unsafe { next(r) })
+    NEXT_HEADER.get().map_or(rc::OK, |next| unsafe { next(r) })
 }
 
 unsafe extern "C" fn body(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     let mut chain = chain;
     // SAFETY: NGINX calls a filter with a live request, and a chain that the filter consumes.
     if let Some(request) = unsafe { Request::new(r) } {
-        if let Some(capture) = introspection::capture_of(&request) {
+        if let Some(introspection) = Introspection::of(&request) {
             // SAFETY: as above.
-            capture.take_body(unsafe { Chain::new(chain) });
-            return NGX_OK as ngx_int_t;
+            introspection.capture().take_body(unsafe { Chain::new(chain) });
+            return rc::OK;
         }
         // SAFETY: as above.
         match refusal::replace_body(request, unsafe { Chain::new(chain) }) {
             Ok(None) => {}
             Ok(Some(replaced)) => chain = replaced,
-            Err(_) => return NGX_ERROR as ngx_int_t,
+            Err(_) => return rc::ERROR,
         }
     }
     // SAFETY: the filter registered before ours, with the arguments of NGINX or our own chain.
-    NEXT_BODY.get().map_or(NGX_OK as ngx_int_t, |next| unsafe { next(r, chain) })
+    NEXT_BODY.get().map_or(rc::OK, |next| unsafe { next(r, chain) })
 }

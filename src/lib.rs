@@ -4,22 +4,26 @@
 //! authorization server for the JWT behind the token, keeps it in shared memory, and lets the
 //! request go on with `Authorization: Bearer <JWT>`.
 //!
-//! The way of a request, file by file: [`access`] decides, [`introspection`] makes the subrequest,
-//! [`capture`] takes its answer, [`grant`] swaps the header or [`refusal`] answers the client.
+//! The way of a request, file by file: [`access`] decides, [`exchange`] looks into the cache,
+//! [`flight`] waits for others, [`introspection`] makes the subrequest, [`capture`] takes its answer, [`grant`] swaps the header or [`refusal`] answers the client.
 //! What is decided about OAuth, HTTP caching and memory is in the crate `phantom_token_core`.
 
 mod access;
 mod capture;
 mod conf;
 mod directives;
+mod exchange;
 mod filters;
+mod flight;
 mod grant;
 mod introspection;
 mod log;
 mod nginx;
+mod purge;
 mod record;
 mod refusal;
 mod server;
+mod status;
 mod variables;
 mod worker;
 mod zone;
@@ -28,12 +32,12 @@ use core::ffi::{c_char, c_void};
 use core::ptr;
 
 use nginx_sys::{
-    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
-    ngx_module_t,
+    NGX_HTTP_MODULE, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf};
 
+use crate::nginx::rc;
 use conf::LocationConf;
 use nginx::conf::ConfExt as _;
 use zone::MainConf;
@@ -86,7 +90,7 @@ impl HttpModule for Module {
 
     unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         // SAFETY: NGINX calls with a live parser.
-        status(unsafe { variables::register(cf) })
+        rc_of(unsafe { variables::register(cf) })
     }
 
     unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
@@ -94,12 +98,12 @@ impl HttpModule for Module {
         // its filters.
         unsafe {
             filters::register();
-            status(access::register(cf))
+            rc_of(access::register(cf))
         }
     }
 }
 
-extern "C" fn merge_loc_conf(
+unsafe extern "C" fn merge_loc_conf(
     cf: *mut ngx_conf_t,
     above: *mut c_void,
     conf: *mut c_void,
@@ -118,9 +122,9 @@ extern "C" fn merge_loc_conf(
 
 extern "C" fn init_process(_cycle: *mut ngx_cycle_t) -> ngx_int_t {
     worker::start();
-    NGX_OK as ngx_int_t
+    rc::OK
 }
 
-fn status(done: Option<()>) -> ngx_int_t {
-    if done.is_some() { NGX_OK as ngx_int_t } else { NGX_ERROR as ngx_int_t }
+fn rc_of(done: Option<()>) -> ngx_int_t {
+    if done.is_some() { rc::OK } else { rc::ERROR }
 }

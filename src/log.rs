@@ -1,6 +1,6 @@
 //! What the error log says.
 
-use nginx_sys::{NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_time, time_t};
+use nginx_sys::{NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_log_t, ngx_time, time_t};
 use ngx::ngx_log_error;
 use phantom_token_core::cache::{CacheKey, InsertError};
 use phantom_token_core::refusal::{Refusal, Severity};
@@ -11,11 +11,7 @@ use crate::nginx::request::Request;
 
 /// One line for a refused request. NGINX adds the client, the server and the request.
 pub fn refusal(request: Request, refusal: &Refusal) {
-    let level = match refusal.severity() {
-        Severity::Error => NGX_LOG_ERR,
-        Severity::Warn => NGX_LOG_WARN,
-        Severity::Info => NGX_LOG_INFO,
-    };
+    let level = level(refusal);
     let location = request.location_name();
     ngx_log_error!(
         level,
@@ -23,6 +19,28 @@ pub fn refusal(request: Request, refusal: &Refusal) {
         "phantom_token: refused in location \"{}\": {}",
         location,
         refusal
+    );
+}
+
+/// A request that could not be handled.
+pub fn out_of_memory(request: Request) {
+    let location = request.location_name();
+    ngx_log_error!(
+        NGX_LOG_ERR,
+        request.log(),
+        "phantom_token: out of memory or subrequests in location \"{}\"",
+        location
+    );
+}
+
+/// A request that later versions of NGINX refuse before any module sees it.
+pub fn second_authorization(request: Request) {
+    let location = request.location_name();
+    ngx_log_error!(
+        NGX_LOG_INFO,
+        request.log(),
+        "phantom_token: refused in location \"{}\": the request has two Authorization headers",
+        location
     );
 }
 
@@ -41,23 +59,40 @@ pub fn astray(subrequest: Request, guard: &Guard) {
 
 /// A JWT that did not go into the cache. One that is too large for the zone will be so each time,
 /// so this is said once a minute.
-pub fn not_stored(request: Request, key: &CacheKey, error: &InsertError) {
-    let level = match error {
-        InsertError::TooLarge { .. } | InsertError::Busy | InsertError::Corrupt => NGX_LOG_WARN,
-        InsertError::Expired | InsertError::Purged => return,
-    };
-    if !is_due(&NOT_STORED) {
+pub fn not_stored(log: *mut ngx_log_t, key: &CacheKey, error: &InsertError) {
+    if matches!(error, InsertError::Expired | InsertError::Purged) || !is_due(&NOT_STORED) {
         return;
     }
-    let location = request.location_name();
     let key = key.log_prefix();
     ngx_log_error!(
-        level,
-        request.log(),
-        "phantom_token: not cached in location \"{}\", key {}: {}",
-        location,
+        NGX_LOG_WARN,
+        log,
+        "phantom_token: the JWT of key {} is not cached: {}",
         key,
         error
+    );
+}
+
+/// A client was served although introspection failed.
+pub fn served_stale(request: Request, refusal: &Refusal) {
+    let location = request.location_name();
+    ngx_log_error!(
+        NGX_LOG_WARN,
+        request.log(),
+        "phantom_token: served a stale JWT in location \"{}\": {}",
+        location,
+        refusal
+    );
+}
+
+/// A JWT in use could not be renewed.
+pub fn renewal_failed(subrequest: Request, refusal: &Refusal) {
+    let level = level(refusal);
+    ngx_log_error!(
+        level,
+        subrequest.log(),
+        "phantom_token: not renewed in the background: {}",
+        refusal
     );
 }
 
@@ -85,4 +120,12 @@ fn is_due(last: &WorkerCell<time_t>) -> bool {
         last.set(now);
     }
     due
+}
+
+fn level(refusal: &Refusal) -> u32 {
+    match refusal.severity() {
+        Severity::Error => NGX_LOG_ERR,
+        Severity::Warn => NGX_LOG_WARN,
+        Severity::Info => NGX_LOG_INFO,
+    }
 }

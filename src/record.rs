@@ -4,16 +4,16 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-use nginx_sys::{NGX_OK, ngx_int_t, ngx_pool_cleanup_add, ngx_str_t};
-use phantom_token_core::UnixTime;
-use phantom_token_core::bearer::{self, BearerError};
-use phantom_token_core::cache::{Generation, Profile};
+use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t};
+use phantom_token_core::cache::Profile;
 
-use crate::capture::Capture;
 use crate::conf::Guard;
-use crate::nginx;
-use crate::nginx::headers::Header;
+use crate::flight::Waiter;
+use crate::introspection::Introspection;
+use crate::nginx::headers::{self, Header};
+use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
+use crate::nginx::{self, pool};
 
 /// `$phantom_token_cache_status`.
 #[derive(Clone, Copy)]
@@ -21,6 +21,13 @@ pub enum CacheStatus {
     Hit,
     Miss,
     Expired,
+    /// The answer to another request's introspection.
+    Coalesced,
+    /// Past its freshness, as the introspection failed.
+    Stale,
+    /// Past its freshness, while an introspection is under way.
+    Updating,
+    Bypass,
 }
 
 impl CacheStatus {
@@ -30,6 +37,10 @@ impl CacheStatus {
             Self::Hit => "HIT",
             Self::Miss => "MISS",
             Self::Expired => "EXPIRED",
+            Self::Coalesced => "COALESCED",
+            Self::Stale => "STALE",
+            Self::Updating => "UPDATING",
+            Self::Bypass => "BYPASS",
         }
     }
 }
@@ -41,12 +52,16 @@ pub enum State {
     New,
     /// The subrequest is under way, and its answer is being captured.
     Introspecting,
+    /// Another request's introspection is waited for.
+    Following,
     /// The token was exchanged for this value of Authorization.
     Granted(ngx_str_t),
     /// The client has no access.
     Refused(Refused),
-    /// An OPTIONS request, which needs no token, and the status returned for it.
-    Options(ngx_int_t),
+    /// The client has no access by this module, but another one let it pass (`satisfy any`).
+    Overruled(Refused),
+    /// An OPTIONS request, which needed no token where it was made.
+    Options,
 }
 
 /// How a request was refused.
@@ -64,20 +79,20 @@ pub struct Refused {
 /// is kept in the request's pool beside its context, so that a client request is introspected once,
 /// and never with the JWT that took the token's place.
 pub struct Record {
-    request: Request,
+    request: *const ngx_http_request_t,
     /// The client's Authorization, as it came.
-    authorization: Option<ngx_str_t>,
+    pub authorization: Option<ngx_str_t>,
     pub state: Cell<State>,
     /// For which profile the state holds.
     pub profile: Cell<Option<Profile>>,
-    pub capture: Capture,
-    /// When the introspection began.
-    pub asked: Cell<UnixTime>,
-    /// The generation of the zone at that time.
-    pub generation: Cell<Generation>,
+    /// The introspection that the request waits for.
+    pub introspection: Cell<Option<NonNull<Introspection>>>,
+    /// The place in the queue for an introspection that another request waits for.
+    pub waiter: Cell<Option<NonNull<Waiter>>>,
     pub cache_status: Cell<Option<CacheStatus>>,
-    /// The challenge among the answer's headers, which `satisfy any` may take back.
+    /// The headers of a refusal.
     pub challenge: Cell<Option<Header>>,
+    pub retry_after: Cell<Option<Header>>,
     /// Whether the answer's headers say that it must not be stored.
     pub no_store: Cell<bool>,
     /// What takes the place of NGINX's own error page, until it is sent.
@@ -101,7 +116,7 @@ impl Record {
         if !redirected {
             return None;
         }
-        Self::in_pool(*request).find(|record| record.request == *request)
+        Self::in_pool(*request).find(|record| record.request == request.as_ptr())
     }
 
     /// The record of a request, made if there is none, and found by [`Record::in_location`] from
@@ -142,82 +157,52 @@ impl Record {
             return None;
         }
         match self.state.get() {
-            State::New | State::Introspecting => None,
-            State::Granted(_) => Some(NGX_OK as ngx_int_t),
-            State::Options(status) => Some(status),
-            State::Refused(refused) => {
-                // `satisfy any` may not overrule it a second time.
-                self.challenge.get().into_iter().for_each(nginx::headers::send);
+            State::Granted(_) => Some(rc::OK),
+            State::Refused(refused) => Some(refused.status),
+            State::Overruled(refused) => {
+                self.state.set(State::Refused(refused));
+                self.challenge.get().into_iter().for_each(headers::restore);
                 Some(refused.status)
             }
+            State::New | State::Introspecting | State::Following | State::Options => None,
         }
     }
 
-    /// Whether the client sent anything under the scheme of bearer tokens.
-    pub fn has_bearer_token(&self) -> bool {
-        !matches!(bearer::parse(self.authorization()), Err(BearerError::Missing))
-    }
-
     /// The client's Authorization, also after the header was given the JWT.
-    pub fn authorization(&self) -> Option<&[u8]> {
+    pub fn authorization_bytes(&self) -> Option<&[u8]> {
         // SAFETY: the header's value lives as long as the request.
         self.authorization.map(|value| unsafe { nginx::bytes(value) })
     }
 
-    /// Whether a refusal was overruled by `satisfy any`.
-    pub fn is_overruled(&self) -> bool {
-        self.challenge.get().is_some_and(|challenge| !nginx::headers::is_sent(challenge))
-    }
-
     fn add<'a>(request: Request) -> Result<&'a Self, OutOfMemory> {
-        // SAFETY: the pool is the request's own; NGINX aligns the data of a cleanup for any type.
-        let cleanup = unsafe { ngx_pool_cleanup_add(request.pool(), size_of::<Self>()).as_mut() };
-        let cleanup = cleanup.ok_or(OutOfMemory)?;
+        let authorization = match Self::inherited(&request) {
+            Some(inherited) => inherited.authorization,
+            None => request.authorization_value(),
+        };
         let record = Self {
-            request,
-            authorization: match Self::inherited(&request) {
-                Some(inherited) => inherited.authorization,
-                None => request.authorization_value(),
-            },
+            request: request.as_ptr(),
+            authorization,
             state: Cell::new(State::New),
             profile: Cell::new(None),
-            capture: Capture::default(),
-            asked: Cell::default(),
-            generation: Cell::default(),
+            introspection: Cell::new(None),
+            waiter: Cell::new(None),
             cache_status: Cell::new(None),
             challenge: Cell::new(None),
+            retry_after: Cell::new(None),
             no_store: Cell::new(false),
             body: Cell::new(None),
         };
-        let place = cleanup.data.cast::<Self>();
-        // SAFETY: NGINX gave us `size_of::<Self>()` bytes, which live as long as the request.
-        let record = unsafe {
-            place.write(record);
-            &*place
-        };
-        cleanup.handler = Some(drop_record);
-        Ok(record)
+        pool::allocate_with(request, record, Some(drop_record))
     }
 
     fn in_pool<'a>(request: Request) -> impl Iterator<Item = &'a Self> {
-        // SAFETY: the pool of a live request.
-        let mut cleanup = unsafe { (*request.pool()).cleanup };
-        core::iter::from_fn(move || {
-            // SAFETY: the list of a pool's cleanups ends with a null pointer.
-            while let Some(current) = unsafe { cleanup.as_ref() } {
-                cleanup = current.next;
-                let ours = drop_record as unsafe extern "C" fn(*mut c_void);
-                if current.handler.is_some_and(|handler| core::ptr::fn_addr_eq(handler, ours)) {
-                    // SAFETY: `add` wrote a record there before it set this handler.
-                    return unsafe { current.data.cast::<Self>().as_ref() };
-                }
-            }
-            None
-        })
+        // SAFETY: only `add` puts something into a pool with that function.
+        unsafe { pool::find(request, drop_record) }
     }
 }
 
+/// Not generic, so that it is at one address, by which records are found.
 unsafe extern "C" fn drop_record(data: *mut c_void) {
-    // SAFETY: `Record::add` wrote a record there, and NGINX runs a cleanup once.
+    // SAFETY: `Record::add` put a record there, and NGINX runs a cleanup once.
     unsafe { core::ptr::drop_in_place(data.cast::<Record>()) };
 }

@@ -9,7 +9,7 @@ use phantom_token_core::refusal::Refusal;
 
 use crate::conf::Guard;
 use crate::nginx::buffers::{self, Chain};
-use crate::nginx::headers::{self, Header};
+use crate::nginx::headers::{self, CACHE_CONTROL, Header, Name, RETRY_AFTER, WWW_AUTHENTICATE};
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::record::{Record, Refused, State};
 use crate::{log, nginx};
@@ -26,14 +26,20 @@ pub fn refuse(
     refusal: &Refusal,
 ) -> Result<ngx_int_t, OutOfMemory> {
     log::refusal(request, refusal);
+    if let Some(guard) = guard {
+        guard.count_refusal(refusal);
+    }
     if let Some(challenge) = guard.and_then(|guard| guard.challenge.value(refusal)) {
-        set_challenge(request, record, challenge)?;
+        let header = set_header(request, record.challenge.get(), &WWW_AUTHENTICATE, challenge)?;
+        request.headers_out().set_www_authenticate(header);
+        record.challenge.set(Some(header));
     }
     if let Some(retry_after) = refusal.retry_after() {
-        let value = request.join(&[retry_after.as_bytes()])?;
-        request.headers_out().push("Retry-After", value)?;
+        let header =
+            set_header(request, record.retry_after.get(), &RETRY_AFTER, retry_after.as_bytes())?;
+        record.retry_after.set(Some(header));
     }
-    let status = ngx_int_t::from(refusal.status().as_u16() as i16);
+    let status = ngx_int_t::try_from(refusal.status().as_u16()).unwrap_or_default();
     record.state.set(State::Refused(Refused {
         status,
         body: refusal.body(),
@@ -42,20 +48,19 @@ pub fn refuse(
     Ok(status)
 }
 
-fn set_challenge(request: Request, record: &Record, value: &[u8]) -> Result<(), OutOfMemory> {
+/// Sets a header of the answer, which another refusal of the request may have set before.
+fn set_header(
+    request: Request,
+    header: Option<Header>,
+    name: &'static Name,
+    value: &[u8],
+) -> Result<Header, OutOfMemory> {
     let value = request.join(&[value])?;
-    let header: Header = match record.challenge.get() {
-        Some(mut header) => {
-            // SAFETY: a header of the answer lives as long as its request.
-            unsafe { header.as_mut() }.value = value;
-            headers::send(header);
-            header
-        }
-        None => request.headers_out().push("WWW-Authenticate", value)?,
+    let Some(header) = header else {
+        return request.headers_out().push(name, value);
     };
-    request.headers_out().set_www_authenticate(header);
-    record.challenge.set(Some(header));
-    Ok(())
+    headers::send(header, value);
+    Ok(header)
 }
 
 /// Gives the header of a refused request's response what is ours.
@@ -71,11 +76,8 @@ pub fn rewrite_header(mut request: Request) -> Result<(), OutOfMemory> {
     let State::Refused(refused) = record.state.get() else {
         return Ok(());
     };
-    if record.is_overruled() {
-        return Ok(());
-    }
     if !record.no_store.replace(true) {
-        request.headers_out().push("Cache-Control", nginx::string(b"no-store"))?;
+        request.headers_out().push(&CACHE_CONTROL, nginx::string(b"no-store"))?;
     }
     if !is_built_in_page(&request, refused.status) {
         return Ok(());

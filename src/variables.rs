@@ -3,13 +3,13 @@
 use core::ffi::CStr;
 
 use nginx_sys::{
-    NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_OK, ngx_conf_t, ngx_http_add_variable,
-    ngx_http_get_variable_index, ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t,
-    ngx_str_t, ngx_uint_t,
+    NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable, ngx_http_get_variable_index,
+    ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::http::HttpModuleMainConf as _;
 
 use crate::grant::BEARER;
+use crate::nginx::rc;
 use crate::nginx::request::Request;
 use crate::record::{CacheStatus, Record, State};
 use crate::{Module, nginx};
@@ -62,7 +62,7 @@ unsafe extern "C" fn cache_status(
     // SAFETY: NGINX calls a getter with a live request and a place for the value.
     unsafe {
         get(r, v, |record| {
-            record.cache_status.get().map(CacheStatus::as_str).map(str::as_bytes).map(literal)
+            record.cache_status.get().map(CacheStatus::as_str).map(str::as_bytes).map(nginx::string)
         })
     }
 }
@@ -73,10 +73,12 @@ unsafe extern "C" fn result(
     _: usize,
 ) -> ngx_int_t {
     let result = |record: &Record| match record.state.get() {
-        State::New | State::Introspecting => None,
-        State::Granted(_) => Some(literal(b"granted")),
-        State::Refused(refused) => Some(literal(refused.result.as_bytes())),
-        State::Options(_) => Some(literal(b"options")),
+        State::New | State::Introspecting | State::Following => None,
+        State::Granted(_) => Some(nginx::string(b"granted")),
+        State::Refused(refused) | State::Overruled(refused) => {
+            Some(nginx::string(refused.result.as_bytes()))
+        }
+        State::Options => Some(nginx::string(b"options")),
     };
     // SAFETY: NGINX calls a getter with a live request and a place for the value.
     unsafe { get(r, v, result) }
@@ -93,14 +95,10 @@ unsafe extern "C" fn jwt(
         };
         // SAFETY: the value lives as long as the request.
         let value = unsafe { nginx::bytes(authorization) };
-        value.strip_prefix(BEARER).map(literal)
+        value.strip_prefix(BEARER).map(nginx::string)
     };
     // SAFETY: NGINX calls a getter with a live request and a place for the value.
     unsafe { get(r, v, jwt) }
-}
-
-fn literal(bytes: &[u8]) -> ngx_str_t {
-    ngx_str_t { len: bytes.len(), data: bytes.as_ptr().cast_mut() }
 }
 
 /// Sets a variable to what `value` makes of the request's record. A subrequest that has none shows
@@ -116,7 +114,7 @@ unsafe fn get(
 ) -> ngx_int_t {
     // SAFETY: the caller's promise.
     let (Some(request), Some(v)) = (unsafe { (Request::new(r), v.as_mut()) }) else {
-        return NGX_ERROR as ngx_int_t;
+        return rc::ERROR;
     };
     let record = Record::of(&request).or_else(|| Record::inherited(&request));
     match record.and_then(value) {
@@ -130,5 +128,5 @@ unsafe fn get(
             v.data = value.data;
         }
     }
-    NGX_OK as ngx_int_t
+    rc::OK
 }

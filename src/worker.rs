@@ -1,9 +1,11 @@
 //! The worker process, as the locks in shared memory know it.
 
 use core::num::NonZeroU64;
+use core::time::Duration;
 
-use nginx_sys::{ngx_pid, ngx_sched_yield};
-use phantom_token_core::cache::{OwnerId, Process};
+use nginx_sys::{ngx_pid, ngx_time, ngx_worker};
+use phantom_token_core::UnixTime;
+use phantom_token_core::cache::{OwnerId, Process, WorkerLine};
 
 use crate::nginx::WorkerCell;
 
@@ -23,41 +25,63 @@ impl Process for Worker {
     }
 
     fn is_alive(&self, id: OwnerId) -> bool {
-        let pid = id.0.get() >> TIME_BITS;
+        let (pid, time) = (id.0.get() >> TIME_BITS, id.0.get() & TIME_MASK);
+        if time == UNKNOWN {
+            return exists(pid);
+        }
         match start_time(pid) {
-            Ok(start_time) => owner_id(pid, start_time) == id,
-            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+            UNKNOWN => exists(pid),
+            start_time => start_time == time,
         }
     }
 
     fn relax(&self) {
-        ngx_sched_yield();
+        // The owner of the lock may need this processor. NGINX waits for its own locks likewise.
+        std::thread::sleep(Duration::from_micros(50));
     }
+}
+
+/// The line of this worker among a zone's counters.
+pub fn line() -> WorkerLine {
+    // SAFETY: NGINX sets the number of a worker when it starts.
+    WorkerLine::of(unsafe { ngx_worker })
+}
+
+/// The time, in whole seconds, as NGINX last read it.
+pub fn now() -> UnixTime {
+    UnixTime(u64::try_from(ngx_time()).unwrap_or_default())
 }
 
 const TIME_BITS: u32 = 32;
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+const UNKNOWN: u64 = 0;
 
+/// A process id may be used again, but not with the same start time.
 fn current() -> OwnerId {
     // SAFETY: NGINX sets its process id when a process starts.
     let pid = u64::try_from(unsafe { ngx_pid }).unwrap_or_default();
-    owner_id(pid, start_time(pid).unwrap_or_default())
+    let id = pid << TIME_BITS | start_time(pid);
+    OwnerId(NonZeroU64::new(id).unwrap_or(NonZeroU64::MIN))
 }
 
-/// A process id may be used again, but not with the same start time.
-fn owner_id(pid: u64, start_time: u64) -> OwnerId {
-    let time = start_time & u64::from(u32::MAX);
-    OwnerId(NonZeroU64::new(pid << TIME_BITS | time).unwrap_or(NonZeroU64::MIN))
-}
-
-/// When a process started, in clock ticks since the system did: field 22 of `/proc/PID/stat`. A
-/// zombie is as good as gone, so it is not found.
-fn start_time(pid: u64) -> std::io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+/// When a process started, in clock ticks since the system did: field 22 of `/proc/PID/stat`.
+/// Unknown if there is no such process, or no `/proc`.
+fn start_time(pid: u64) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name of the program, field 2, may have anything in it but ends with the last parenthesis.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let mut fields = fields.split_ascii_whitespace();
-    if matches!(fields.next(), Some("Z" | "X")) {
-        return Err(std::io::ErrorKind::NotFound.into());
-    }
-    Ok(fields.nth(18).and_then(|field| field.parse().ok()).unwrap_or_default())
+    let start_time = fields.split_ascii_whitespace().nth(19).and_then(|field| field.parse().ok());
+    start_time.map_or(UNKNOWN, |start_time: u64| start_time & TIME_MASK)
 }
+
+/// Whether a process exists, be it another user's. One that waits to be reaped does.
+fn exists(pid: u64) -> bool {
+    let Ok(pid) = i32::try_from(pid) else {
+        return true;
+    };
+    // SAFETY: signal 0 is not sent.
+    let sent = unsafe { nginx_sys::kill(pid, 0) };
+    sent == 0 || std::io::Error::last_os_error().raw_os_error() != Some(ESRCH)
+}
+
+const ESRCH: i32 = nginx_sys::ESRCH as i32;

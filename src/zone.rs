@@ -1,23 +1,27 @@
 //! The zones of shared memory that the cache lives in.
 
-use core::cell::OnceCell;
+use core::cell::{Cell, OnceCell};
 use core::ffi::c_void;
+use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_ERROR, NGX_LOG_ERR, NGX_LOG_NOTICE, NGX_OK, ngx_conf_t, ngx_int_t, ngx_pagesize,
-    ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_pool_t, ngx_str_t,
+    NGX_LOG_ERR, NGX_LOG_NOTICE, ngx_conf_t, ngx_int_t, ngx_pagesize, ngx_shared_memory_add,
+    ngx_shm_zone_t, ngx_slab_pool_t, ngx_str_t,
 };
 use ngx::http::{HttpModule as _, HttpModuleMainConf as _};
 use ngx::ngx_log_error;
-use phantom_token_core::cache::{RegionError, Zone};
+use phantom_token_core::cache::{RegionError, WorkerCache, Zone};
 
 use crate::Module;
-use crate::nginx::conf;
+use crate::nginx::rc;
+use crate::nginx::{WorkerCell, conf};
 use crate::server::Identities;
 
 const DEFAULT_NAME: &str = "phantom_token";
 const DEFAULT_SIZE: usize = 10 << 20;
+/// What the entries of a worker's cache may hold on average. Most JWTs have one or two kilobytes.
+const LOCAL_BYTES_PER_ENTRY: usize = 4 << 10;
 
 /// The configuration of the http block: its zones.
 #[derive(Default)]
@@ -33,6 +37,9 @@ pub struct CacheZone {
     name: String,
     size: usize,
     memory: OnceCell<Zone>,
+    /// The most entries of a worker's own cache that a location asks for.
+    local_entries: Cell<Option<NonZeroUsize>>,
+    local: WorkerCell<Option<Box<WorkerCache>>>,
 }
 
 /// Why a zone cannot be had.
@@ -46,8 +53,11 @@ pub enum ZoneError {
     Duplicate(String),
     #[error("expected a zone declared with \"phantom_token_cache_zone\", got \"{0}\"")]
     Unknown(String),
-    #[error("no memory is left for zone \"{0}\"")]
-    OutOfMemory(String),
+    #[error(
+        "zone \"{0}\" cannot be added, its name may be in use by another module: declare one with \
+         \"phantom_token_cache_zone\" and name it in \"phantom_token_cache\""
+    )]
+    NotAdded(String),
 }
 
 impl MainConf {
@@ -88,6 +98,13 @@ impl MainConf {
         }
     }
 
+    /// All zones whose memory can be used.
+    pub fn zones(&self) -> impl Iterator<Item = (&str, &Zone)> {
+        // SAFETY: zones live in the pool of the configuration, as the list does.
+        let zones = self.zones.iter().map(|zone| unsafe { zone.as_ref() });
+        zones.filter_map(|zone| Some((zone.name(), zone.memory()?)))
+    }
+
     fn find(&self, name: &str) -> Option<NonNull<CacheZone>> {
         // SAFETY: zones live in the pool of the configuration, as the list does.
         self.zones.iter().copied().find(|zone| unsafe { zone.as_ref() }.name == name)
@@ -99,7 +116,7 @@ impl MainConf {
         name: &str,
         size: usize,
     ) -> Result<NonNull<CacheZone>, ZoneError> {
-        let no_memory = || ZoneError::OutOfMemory(name.to_owned());
+        let not_added = || ZoneError::NotAdded(name.to_owned());
         // SAFETY: the pool is the configuration's.
         let (pool, shm_name) = unsafe {
             (
@@ -107,13 +124,19 @@ impl MainConf {
                 ngx_str_t::from_bytes(cf.pool, name.as_bytes()),
             )
         };
-        let zone = CacheZone { name: name.to_owned(), size, memory: OnceCell::new() };
-        let zone = NonNull::new(pool.allocate(zone)).ok_or_else(no_memory)?;
-        let mut shm_name = shm_name.ok_or_else(no_memory)?;
+        let zone = CacheZone {
+            name: name.to_owned(),
+            size,
+            memory: OnceCell::new(),
+            local_entries: Cell::new(None),
+            local: WorkerCell::new(None),
+        };
+        let zone = NonNull::new(pool.allocate(zone)).ok_or_else(not_added)?;
+        let mut shm_name = shm_name.ok_or_else(not_added)?;
         let tag = ptr::from_ref(Module::module()).cast_mut().cast();
         // SAFETY: the parser is live; NGINX copies the name's pointer, which is in its pool.
         let shm_zone = unsafe { ngx_shared_memory_add(cf, &mut shm_name, size, tag).as_mut() };
-        let shm_zone = shm_zone.ok_or_else(no_memory)?;
+        let shm_zone = shm_zone.ok_or_else(not_added)?;
         shm_zone.init = Some(init);
         shm_zone.data = zone.as_ptr().cast();
         self.zones.push(zone);
@@ -126,24 +149,45 @@ impl CacheZone {
     pub fn memory(&self) -> Option<&Zone> {
         self.memory.get()
     }
+
+    /// The zone's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Lets a worker keep so many entries in front of the zone, or more.
+    pub fn allow_local(&self, entries: NonZeroUsize) {
+        self.local_entries.set(self.local_entries.get().max(Some(entries)));
+    }
+
+    /// The worker's own cache, made when it is first needed.
+    pub fn local(&self) -> &WorkerCell<Option<Box<WorkerCache>>> {
+        &self.local
+    }
+
+    /// An empty cache for a worker.
+    pub fn new_local(&self) -> WorkerCache {
+        let entries = self.local_entries.get().unwrap_or(NonZeroUsize::MIN);
+        WorkerCache::new(entries, entries.get().saturating_mul(LOCAL_BYTES_PER_ENTRY))
+    }
 }
 
 /// NGINX calls this once its memory is there: new, or, with `inherited`, as the configuration
 /// before a reload left it.
-extern "C" fn init(shm_zone: *mut ngx_shm_zone_t, inherited: *mut c_void) -> ngx_int_t {
+unsafe extern "C" fn init(shm_zone: *mut ngx_shm_zone_t, inherited: *mut c_void) -> ngx_int_t {
     // SAFETY: NGINX calls back with the zone that `add` gave it, and its memory starts with a pool
     // of slabs, of which this module is the only user.
     let (zone, pool) = unsafe {
         let Some(shm_zone) = shm_zone.as_ref() else {
-            return NGX_ERROR as ngx_int_t;
+            return rc::ERROR;
         };
         (
             shm_zone.data.cast::<CacheZone>().as_ref(),
-            shm_zone.shm.addr.cast::<ngx_slab_pool_t>().as_mut(),
+            shm_zone.shm.addr.cast::<ngx_slab_pool_t>().as_ref(),
         )
     };
     let (Some(zone), Some(pool)) = (zone, pool) else {
-        return NGX_ERROR as ngx_int_t;
+        return rc::ERROR;
     };
     let memory = if inherited.is_null() { create(pool) } else { attach(pool) };
     let log = ngx::log::ngx_cycle_log().as_ptr();
@@ -170,7 +214,7 @@ extern "C" fn init(shm_zone: *mut ngx_shm_zone_t, inherited: *mut c_void) -> ngx
             );
         }
     }
-    NGX_OK as ngx_int_t
+    rc::OK
 }
 
 /// Why the memory of a zone is not used.
@@ -182,17 +226,16 @@ enum MemoryError {
     Secret(#[from] getrandom::Error),
 }
 
-fn create(pool: &mut ngx_slab_pool_t) -> Result<Zone, MemoryError> {
+fn create(pool: &ngx_slab_pool_t) -> Result<Zone, MemoryError> {
     let mut secret = zeroize::Zeroizing::new([0; 16]);
     getrandom::fill(&mut secret[..])?;
     let (base, len) = region(pool)?;
-    pool.data = base.as_ptr().cast();
     // SAFETY: the memory between the pool's first and last page is mapped, shared, and used by
     // nobody else, as no slab is ever allocated; NGINX unmaps it after the configuration.
     Ok(unsafe { Zone::create(base, len, *secret) }?)
 }
 
-fn attach(pool: &mut ngx_slab_pool_t) -> Result<Zone, MemoryError> {
+fn attach(pool: &ngx_slab_pool_t) -> Result<Zone, MemoryError> {
     let (base, len) = region(pool)?;
     // SAFETY: as in `create`; the same memory, with the same bounds.
     Ok(unsafe { Zone::attach(base, len) }?)

@@ -2,20 +2,13 @@
 
 use core::ptr::NonNull;
 
-use nginx_sys::{NGX_ERROR, ngx_buf_t, ngx_chain_t, ngx_int_t, ngx_read_file, off_t};
+use nginx_sys::{ngx_buf_t, ngx_chain_t, ngx_read_file, off_t};
 
 use super::request::{OutOfMemory, Request};
 
-/// What could not be taken from a chain.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The buffer's part of a file could not be read.
-    #[error("cannot read the buffered answer back from its file")]
-    File,
-    /// The sink did not take more.
-    #[error(transparent)]
-    OutOfMemory(#[from] OutOfMemory),
-}
+/// A buffer whose data could not be read from its file, or that no memory was left for.
+#[derive(Debug)]
+pub struct Unreadable;
 
 /// The buffers of a chain that a filter was given, which the filter consumes.
 pub struct Chain(*mut ngx_chain_t);
@@ -64,12 +57,12 @@ impl Buffer {
     }
 
     /// Appends the buffer's data to `sink`, from memory or from the file it is in.
-    pub fn append_to(&self, sink: &mut Vec<u8>) -> Result<(), ReadError> {
+    pub fn append_to(&self, sink: &mut Vec<u8>) -> Result<(), Unreadable> {
         let len = self.len();
         if len == 0 {
             return Ok(());
         }
-        sink.try_reserve(len).map_err(|_| OutOfMemory)?;
+        sink.try_reserve(len).map_err(|_| Unreadable)?;
         if self.in_memory() {
             // SAFETY: the buffer's data in memory is between `pos` and `last`.
             sink.extend_from_slice(unsafe { core::slice::from_raw_parts(self.raw().pos, len) });
@@ -78,15 +71,15 @@ impl Buffer {
         self.read_file(sink, len)
     }
 
-    fn read_file(&self, sink: &mut Vec<u8>, len: usize) -> Result<(), ReadError> {
+    fn read_file(&self, sink: &mut Vec<u8>, len: usize) -> Result<(), Unreadable> {
         let start = sink.len();
         sink.resize(start.saturating_add(len), 0);
-        let target = sink.get_mut(start..).ok_or(ReadError::File)?;
+        let target = sink.get_mut(start..).ok_or(Unreadable)?;
         let (file, offset): (_, off_t) = (self.raw().file, self.raw().file_pos);
         // SAFETY: a buffer with `in_file` has a file, and `target` has room for `len` bytes.
         let read = unsafe { ngx_read_file(file, target.as_mut_ptr(), len, offset) };
-        if read == NGX_ERROR as isize || usize::try_from(read) != Ok(len) {
-            return Err(ReadError::File);
+        if usize::try_from(read) != Ok(len) {
+            return Err(Unreadable);
         }
         Ok(())
     }
@@ -152,5 +145,3 @@ pub unsafe fn over(
     link.next = core::ptr::null_mut();
     Ok(link)
 }
-
-const _: () = assert!(size_of::<ngx_int_t>() == size_of::<isize>());

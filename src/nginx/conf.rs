@@ -2,10 +2,17 @@
 
 use core::ffi::{CStr, c_char};
 use core::fmt;
+use core::ptr::{self, NonNull};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
+use super::rc;
+use super::request::Request;
 use nginx_sys::{
-    NGX_ERROR, NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_size,
-    ngx_parse_time, ngx_str_t, ngx_uint_t,
+    NGX_CONF_UNSET, NGX_LOG_EMERG, ngx_array_t, ngx_command_t, ngx_conf_full_name, ngx_conf_t,
+    ngx_http_set_predicate_slot, ngx_http_test_predicates, ngx_parse_size, ngx_parse_time,
+    ngx_str_t, ngx_uint_t,
 };
 use ngx::core::NGX_CONF_ERROR;
 use ngx::{ngx_conf_log_error, ngx_log_error};
@@ -38,7 +45,7 @@ pub trait ConfExt {
     fn refuse_at(&mut self, place: &Place, error: &dyn fmt::Display) -> *mut c_char;
 
     /// A path as the configuration means it: relative to the folder of the configuration.
-    fn full_name(&mut self, path: &[u8]) -> Option<String>;
+    fn full_name(&mut self, path: &[u8]) -> Option<PathBuf>;
 }
 
 impl ConfExt for ngx_conf_t {
@@ -66,26 +73,56 @@ impl ConfExt for ngx_conf_t {
     }
 
     fn refuse_at(&mut self, place: &Place, error: &dyn fmt::Display) -> *mut c_char {
-        ngx_log_error!(NGX_LOG_EMERG, self.log, "{} in {}", error, place);
+        ngx_log_error!(NGX_LOG_EMERG, self.log, "{}, set in {}", error, place);
         NGX_CONF_ERROR
     }
 
-    fn full_name(&mut self, path: &[u8]) -> Option<String> {
+    fn full_name(&mut self, path: &[u8]) -> Option<PathBuf> {
         // SAFETY: the pool is the configuration's.
         let mut name = unsafe { ngx_str_t::from_bytes(self.pool, path) }?;
         // SAFETY: `name` is a string of its own, and the cycle is the one being configured.
         let status = unsafe { ngx_conf_full_name(self.cycle, &mut name, 1) };
-        if status != NGX_OK as ngx_int_t {
+        if status != rc::OK {
             return None;
         }
         // SAFETY: as above.
-        Some(String::from_utf8_lossy(unsafe { super::bytes(name) }).into_owned())
+        Some(OsStr::from_bytes(unsafe { super::bytes(name) }).into())
     }
+}
+
+/// Values with variables, as of `proxy_cache_bypass`.
+#[derive(Clone, Copy)]
+pub struct Predicates(NonNull<ngx_array_t>);
+
+impl Predicates {
+    /// Compiles the arguments of the directive at hand; nothing if NGINX has logged what is wrong.
+    pub fn compile(cf: &mut ngx_conf_t, cmd: &ngx_command_t) -> Option<Self> {
+        let mut slot: *mut ngx_array_t = NGX_CONF_UNSET as *mut ngx_array_t;
+        let mut cmd = ngx_command_t { offset: 0, post: ptr::null_mut(), ..*cmd };
+        // SAFETY: the setter writes a pointer to an array at offset 0 of what it is given.
+        let rc = unsafe { ngx_http_set_predicate_slot(cf, &mut cmd, (&raw mut slot).cast()) };
+        if rc.is_null() { NonNull::new(slot).map(Self) } else { None }
+    }
+
+    /// Whether any of the values is neither empty nor "0" in a request.
+    pub fn any(self, request: Request) -> bool {
+        // SAFETY: the array lives as long as the configuration.
+        let status = unsafe { ngx_http_test_predicates(request.as_ptr(), self.0.as_ptr()) };
+        status != rc::OK
+    }
+}
+
+/// A time in milliseconds, as `500ms` or `5s`.
+pub fn milliseconds(value: &[u8]) -> Option<u64> {
+    let mut value = super::string(value);
+    // SAFETY: `ngx_parse_time()` only reads.
+    let milliseconds = unsafe { ngx_parse_time(&mut value, 0) };
+    u64::try_from(milliseconds).ok()
 }
 
 /// A time in seconds, as `30s`, `10m` or `1d`.
 pub fn time(value: &[u8]) -> Option<u64> {
-    let mut value = readable(value);
+    let mut value = super::string(value);
     // SAFETY: `ngx_parse_time()` only reads.
     let seconds = unsafe { ngx_parse_time(&mut value, 1) };
     u64::try_from(seconds).ok()
@@ -93,20 +130,16 @@ pub fn time(value: &[u8]) -> Option<u64> {
 
 /// A size in bytes, as `512`, `64k` or `10m`.
 pub fn size(value: &[u8]) -> Option<usize> {
-    let mut value = readable(value);
+    let mut value = super::string(value);
     // SAFETY: `ngx_parse_size()` only reads.
     let size = unsafe { ngx_parse_size(&mut value) };
-    if size == NGX_ERROR as isize { None } else { usize::try_from(size).ok() }
+    usize::try_from(size).ok()
 }
 
 /// The name of a directive.
 pub fn directive_name(name: &ngx_str_t) -> &str {
     // SAFETY: directives are named by literals.
     core::str::from_utf8(unsafe { super::bytes(*name) }).unwrap_or_default()
-}
-
-fn readable(value: &[u8]) -> ngx_str_t {
-    ngx_str_t { len: value.len(), data: value.as_ptr().cast_mut() }
 }
 
 /// NGINX prints a string that a directive's setter returns after the directive's name.

@@ -3,14 +3,26 @@
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_OK, ngx_http_headers_in_t, ngx_int_t, ngx_list_init, ngx_list_part_t, ngx_list_push,
+    ngx_hash_key, ngx_http_headers_in_t, ngx_list_init, ngx_list_part_t, ngx_list_push,
     ngx_list_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 
+use super::rc;
 use super::request::{OutOfMemory, Request};
 
 /// A header in a list. It lives in the pool of the request, and its address does not change.
 pub type Header = NonNull<ngx_table_elt_t>;
+
+/// The name of a header that this module sends, as it is written and in lower case.
+pub struct Name {
+    key: &'static str,
+    lowcase_key: &'static str,
+}
+
+pub static CACHE_CONTROL: Name = Name { key: "Cache-Control", lowcase_key: "cache-control" };
+pub static RETRY_AFTER: Name = Name { key: "Retry-After", lowcase_key: "retry-after" };
+pub static WWW_AUTHENTICATE: Name =
+    Name { key: "WWW-Authenticate", lowcase_key: "www-authenticate" };
 
 /// The headers in a list, in their order.
 pub fn iter(list: &ngx_list_t) -> impl Iterator<Item = &ngx_table_elt_t> {
@@ -81,7 +93,9 @@ impl HeadersIn {
     /// Appends a header; `key` is the name in lower case, as HTTP/2 writes it.
     pub fn push(&mut self, key: &'static str, value: ngx_str_t) -> Result<Header, OutOfMemory> {
         let header = push(&mut self.fields().headers)?;
-        write_header(header, key, value, hash(key));
+        // SAFETY: `ngx_hash_key()` only reads.
+        let hash = unsafe { ngx_hash_key(key.as_ptr().cast_mut(), key.len()) };
+        write_header(header, &Name { key, lowcase_key: key }, value, hash);
         Ok(header)
     }
 
@@ -100,9 +114,9 @@ impl HeadersOut {
     }
 
     /// Appends a header.
-    pub fn push(&mut self, key: &'static str, value: ngx_str_t) -> Result<Header, OutOfMemory> {
+    pub fn push(&mut self, name: &Name, value: ngx_str_t) -> Result<Header, OutOfMemory> {
         let header = push(&mut self.0.raw_mut().headers_out.headers)?;
-        write_header(header, key, value, 1);
+        write_header(header, name, value, 1);
         Ok(header)
     }
 
@@ -112,16 +126,24 @@ impl HeadersOut {
     }
 }
 
-/// Whether a header is still sent: NGINX takes one back by setting its hash to 0.
-pub fn is_sent(header: Header) -> bool {
+/// Takes a header of an answer back.
+pub fn take_back(mut header: Header) {
     // SAFETY: a header lives as long as its request.
-    unsafe { header.as_ref() }.hash != 0
+    unsafe { header.as_mut() }.hash = 0;
 }
 
-/// Sends a header after all that was taken back.
-pub fn send(mut header: Header) {
+/// Sends a header that was taken back.
+pub fn restore(mut header: Header) {
     // SAFETY: a header lives as long as its request.
     unsafe { header.as_mut() }.hash = 1;
+}
+
+/// Sends a header of an answer with another value, also if it was taken back.
+pub fn send(mut header: Header, value: ngx_str_t) {
+    // SAFETY: a header lives as long as its request.
+    let header = unsafe { header.as_mut() };
+    header.hash = 1;
+    header.value = value;
 }
 
 fn init_list(mut request: Request) -> Result<(), OutOfMemory> {
@@ -129,7 +151,7 @@ fn init_list(mut request: Request) -> Result<(), OutOfMemory> {
     let list = &raw mut request.raw_mut().headers_in.headers;
     // SAFETY: the list is the request's, and so is the pool.
     let status = unsafe { ngx_list_init(list, pool, 20, size_of::<ngx_table_elt_t>()) };
-    if status == NGX_OK as ngx_int_t { Ok(()) } else { Err(OutOfMemory) }
+    if status == rc::OK { Ok(()) } else { Err(OutOfMemory) }
 }
 
 fn push(list: &mut ngx_list_t) -> Result<Header, OutOfMemory> {
@@ -137,27 +159,15 @@ fn push(list: &mut ngx_list_t) -> Result<Header, OutOfMemory> {
     NonNull::new(unsafe { ngx_list_push(list) }.cast()).ok_or(OutOfMemory)
 }
 
-fn write_header(header: Header, key: &'static str, value: ngx_str_t, hash: ngx_uint_t) {
+fn write_header(header: Header, name: &Name, value: ngx_str_t, hash: ngx_uint_t) {
     let element = ngx_table_elt_t {
         hash,
-        key: super::string(key.as_bytes()),
+        key: super::string(name.key.as_bytes()),
         value,
-        lowcase_key: key.as_ptr().cast_mut(),
+        lowcase_key: name.lowcase_key.as_ptr().cast_mut(),
         #[cfg(ngx_linked_headers)]
         next: core::ptr::null_mut(),
     };
     // SAFETY: `header` is a place in a list that was just made for it.
     unsafe { header.write(element) };
-}
-
-/// NGINX's hash of a name in lower case, `ngx_hash()` in src/core/ngx_hash.h.
-const fn hash(key: &str) -> ngx_uint_t {
-    let bytes = key.as_bytes();
-    let mut hash: ngx_uint_t = 0;
-    let mut rest = bytes;
-    while let [first, tail @ ..] = rest {
-        hash = hash.wrapping_mul(31).wrapping_add(*first as ngx_uint_t);
-        rest = tail;
-    }
-    hash
 }

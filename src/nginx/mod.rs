@@ -2,8 +2,13 @@
 
 pub mod buffers;
 pub mod conf;
+pub mod event;
 pub mod headers;
+pub mod pool;
+pub mod rc;
 pub mod request;
+pub mod response;
+pub mod variables;
 
 use core::cell::Cell;
 
@@ -52,7 +57,8 @@ pub unsafe fn bytes<'a>(string: ngx_str_t) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(string.data, string.len) }
 }
 
-/// An NGINX string over `bytes`, which NGINX reads and never writes.
-pub const fn string(bytes: &'static [u8]) -> ngx_str_t {
+/// An NGINX string over `bytes`, which NGINX reads and never writes. Whoever hands it on sees to it
+/// that the bytes live long enough.
+pub const fn string(bytes: &[u8]) -> ngx_str_t {
     ngx_str_t { len: bytes.len(), data: bytes.as_ptr().cast_mut() }
 }

@@ -64,6 +64,12 @@ impl Request {
         unsafe { (*self.raw().connection).log }
     }
 
+    /// Whether the client has closed its connection.
+    pub fn has_lost_its_client(self) -> bool {
+        // SAFETY: a request always has a connection.
+        unsafe { (*self.raw().connection).error() == 1 }
+    }
+
     /// The name of the location that the request is in.
     pub fn location_name(&self) -> &str {
         // SAFETY: names of locations live as long as the configuration, which outlives requests.
@@ -96,6 +102,12 @@ impl Request {
     pub fn authorization_value(self) -> Option<ngx_str_t> {
         // SAFETY: a parsed header lives as long as the request.
         unsafe { self.raw().headers_in.authorization.as_ref() }.map(|header| header.value)
+    }
+
+    /// The value of the Host header.
+    pub fn host(self) -> Option<ngx_str_t> {
+        // SAFETY: a parsed header lives as long as the request.
+        unsafe { self.raw().headers_in.host.as_ref() }.map(|header| header.value)
     }
 
     pub fn headers_out(self) -> HeadersOut {

@@ -1,0 +1,305 @@
+//! Exchanges a token for its JWT: out of the worker's cache, out of the zone, or by introspection,
+//! which requests for the same token make once.
+
+use phantom_token_core::UnixTime;
+use phantom_token_core::bearer::OpaqueToken;
+use phantom_token_core::cache::{CacheKey, Counter, Follow, Join, Landing, Lookup, Ticket, Zone};
+use phantom_token_core::refusal::Refusal;
+
+use crate::access::Step;
+use crate::conf::Guard;
+use crate::flight::{self, Waited};
+use crate::grant::grant;
+use crate::introspection::{self, Purpose};
+use crate::log;
+use crate::nginx::WorkerCell;
+use crate::nginx::event::monotonic_ms;
+use crate::nginx::rc;
+use crate::nginx::request::{OutOfMemory, Request};
+use crate::record::{CacheStatus, Record, State};
+use crate::refusal::refuse;
+use crate::worker::{Worker, now};
+
+/// Where a JWT is copied to from the zone, used again and again.
+static JWT: WorkerCell<Vec<u8>> = WorkerCell::new(Vec::new());
+
+/// Gets the JWT for a token, or starts to.
+pub fn exchange(request: Request, record: &Record, guard: &Guard, token: OpaqueToken<'_>) -> Step {
+    let Some(zone) = guard.zone() else {
+        if guard.lost_its_cache() {
+            log::no_cache(request);
+        }
+        return ask(request, record, guard, None);
+    };
+    if guard.is_bypassed(request) {
+        record.cache_status.set(Some(CacheStatus::Bypass));
+        guard.count(Counter::Bypass);
+        return ask(request, record, guard, None);
+    }
+    let key = zone.key(token.as_bytes(), guard.profile);
+    match use_cached(request, record, guard, &key) {
+        Found::Used(step) => step,
+        Found::Nothing => board(request, record, guard, key),
+        Found::Stale if guard.use_stale.while_updating() => {
+            board_with_stale(request, record, guard, key)
+        }
+        Found::Stale => board(request, record, guard, key),
+    }
+}
+
+/// Goes on when the answer to an introspection may be there.
+pub fn resume(request: Request, record: &Record, guard: &Guard, token: OpaqueToken<'_>) -> Step {
+    if let State::Following = record.state.get() {
+        return follow(request, record, guard, token);
+    }
+    // SAFETY: an introspection lives in the pool of the record's request.
+    let introspection =
+        record.introspection.get().map(|introspection| unsafe { introspection.as_ref() });
+    let Some((introspection, captured)) =
+        introspection.and_then(|introspection| Some((introspection, introspection.answer()?)))
+    else {
+        return Ok(rc::AGAIN);
+    };
+    record.introspection.set(None);
+    match introspection.conclude(&captured) {
+        Ok(jwt) => grant(request, record, guard, jwt.as_bytes()),
+        Err(refusal) => fail(request, record, guard, token, &refusal),
+    }
+}
+
+/// What a look into the cache led to.
+enum Found {
+    Used(Step),
+    Stale,
+    Nothing,
+}
+
+fn use_cached(request: Request, record: &Record, guard: &Guard, key: &CacheKey) -> Found {
+    let now = now();
+    if let Some(step) = use_local(request, record, guard, key, now) {
+        return Found::Used(step);
+    }
+    let mut jwt = JWT.take();
+    let found = use_zone(request, record, guard, key, now, &mut jwt);
+    JWT.set(jwt);
+    found
+}
+
+fn use_local(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    key: &CacheKey,
+    now: UnixTime,
+) -> Option<Step> {
+    let (zone, cell) = (guard.zone()?, guard.worker_cache()?);
+    let mut cache = cell.take()?;
+    let mut fresh_until = None;
+    let step = cache.get(key, zone.generation(), now).map(|hit| {
+        if hit.touch {
+            zone.touch(&Worker, key);
+        }
+        fresh_until = Some(hit.fresh_until);
+        record.cache_status.set(Some(CacheStatus::Hit));
+        guard.count(Counter::LocalHit);
+        grant(request, record, guard, hit.jwt)
+    });
+    cell.set(Some(cache));
+    if let Some(fresh_until) = fresh_until {
+        renew_soon(request, record, guard, key, fresh_until, now);
+    }
+    step
+}
+
+fn use_zone(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    key: &CacheKey,
+    now: UnixTime,
+    jwt: &mut Vec<u8>,
+) -> Found {
+    let Some(zone) = guard.zone() else {
+        return Found::Nothing;
+    };
+    let generation = zone.generation();
+    let found = zone.lookup(&Worker, key, now, jwt);
+    let (status, counter) = match found {
+        Lookup::Fresh { .. } | Lookup::Inactive { .. } => (CacheStatus::Hit, Counter::ZoneHit),
+        Lookup::Stale { .. } | Lookup::Expired => (CacheStatus::Expired, Counter::Expired),
+        Lookup::Miss => (CacheStatus::Miss, Counter::Miss),
+    };
+    record.cache_status.set(Some(status));
+    guard.count(counter);
+    match found {
+        Lookup::Fresh { expires, fresh_until } => {
+            guard.keep_local(*key, jwt, fresh_until, expires, generation);
+            let step = grant(request, record, guard, jwt);
+            renew_soon(request, record, guard, key, fresh_until, now);
+            Found::Used(step)
+        }
+        Lookup::Inactive { .. } => {
+            Found::Used(refuse(request, record, Some(guard), &Refusal::InactiveToken))
+        }
+        Lookup::Stale { .. } => Found::Stale,
+        Lookup::Expired | Lookup::Miss => Found::Nothing,
+    }
+}
+
+/// Introspects, unless another request does so for the same token.
+fn board(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
+    match join(guard, &key) {
+        Join::Alone => ask(request, record, guard, None),
+        Join::Lead(ticket) => ask(request, record, guard, Some(ticket)),
+        Join::Follow(flight) => {
+            guard.count(Counter::Coalesced);
+            flight::wait(request, record, guard, key, flight)?;
+            Ok(rc::AGAIN)
+        }
+    }
+}
+
+/// As [`board`], but with a stale JWT that spares the waiting.
+fn board_with_stale(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
+    match join(guard, &key) {
+        Join::Alone => return ask(request, record, guard, None),
+        Join::Lead(ticket) if guard.background_update.is_none() || !request.is_main() => {
+            return ask(request, record, guard, Some(ticket));
+        }
+        Join::Lead(ticket) => renew(request, record, guard, ticket),
+        Join::Follow(_) => {}
+    }
+    match serve_stale(request, record, guard, &key, CacheStatus::Updating) {
+        Some(step) => step,
+        None => ask(request, record, guard, None),
+    }
+}
+
+fn join(guard: &Guard, key: &CacheKey) -> Join {
+    match guard.zone().filter(|_| guard.lock) {
+        Some(zone) => zone.join(&Worker, key, monotonic_ms(), guard.lock_timeout_ms),
+        None => Join::Alone,
+    }
+}
+
+fn follow(request: Request, record: &Record, guard: &Guard, token: OpaqueToken<'_>) -> Step {
+    let Some(zone) = guard.zone() else {
+        return ask(request, record, guard, None);
+    };
+    match flight::look(record, zone, guard) {
+        Waited::Again | Waited::Over(Follow::Wait) => Ok(rc::AGAIN),
+        Waited::TimedOut => ask(request, record, guard, None),
+        Waited::Over(Follow::Gone) => exchange(request, record, guard, token),
+        Waited::Over(Follow::Lead(ticket)) => ask(request, record, guard, Some(ticket)),
+        Waited::Over(Follow::Landed(landing)) => {
+            landed(request, record, guard, zone, token, landing)
+        }
+    }
+}
+
+fn landed(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    zone: &Zone,
+    token: OpaqueToken<'_>,
+    landing: Landing,
+) -> Step {
+    let refusal = match landing {
+        Landing::NotStored => return ask(request, record, guard, None),
+        Landing::Stored => {
+            let key = zone.key(token.as_bytes(), guard.profile);
+            let found = use_cached(request, record, guard, &key);
+            record.cache_status.set(Some(CacheStatus::Coalesced));
+            return match found {
+                Found::Used(step) => step,
+                Found::Stale | Found::Nothing => ask(request, record, guard, None),
+            };
+        }
+        Landing::Inactive => Refusal::InactiveToken,
+        Landing::Failed(code) => Refusal::IntrospectionFailed(code.into()),
+    };
+    record.cache_status.set(Some(CacheStatus::Coalesced));
+    fail(request, record, guard, token, &refusal)
+}
+
+/// Makes the introspection that the request waits for.
+fn ask(request: Request, record: &Record, guard: &Guard, ticket: Option<Ticket>) -> Step {
+    let authorization = record.authorization.ok_or(OutOfMemory)?;
+    let purpose = Purpose { authorization, ticket, background: false };
+    let introspection = introspection::start(request, guard, purpose)?;
+    record.introspection.set(Some(core::ptr::NonNull::from(introspection)));
+    record.state.set(State::Introspecting);
+    Ok(rc::AGAIN)
+}
+
+/// Refuses a request, or serves it a stale JWT where that is allowed.
+fn fail(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    token: OpaqueToken<'_>,
+    refusal: &Refusal,
+) -> Step {
+    if let Refusal::IntrospectionFailed(failure) = refusal
+        && guard.use_stale.allows(failure)
+        && let Some(zone) = guard.zone()
+    {
+        let key = zone.key(token.as_bytes(), guard.profile);
+        if let Some(step) = serve_stale(request, record, guard, &key, CacheStatus::Stale) {
+            log::served_stale(request, refusal);
+            return step;
+        }
+    }
+    refuse(request, record, Some(guard), refusal)
+}
+
+fn serve_stale(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    key: &CacheKey,
+    status: CacheStatus,
+) -> Option<Step> {
+    let zone = guard.zone()?;
+    let mut jwt = JWT.take();
+    let found = zone.lookup(&Worker, key, now(), &mut jwt);
+    let step = matches!(found, Lookup::Stale { .. } | Lookup::Fresh { .. }).then(|| {
+        record.cache_status.set(Some(status));
+        guard.count(match status {
+            CacheStatus::Updating => Counter::Updating,
+            _ => Counter::Stale,
+        });
+        grant(request, record, guard, &jwt)
+    });
+    JWT.set(jwt);
+    step
+}
+
+/// Renews a JWT in use that is about to go stale.
+fn renew_soon(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    key: &CacheKey,
+    fresh_until: UnixTime,
+    now: UnixTime,
+) {
+    let is_due = |before: u64| fresh_until.0.saturating_sub(now.0) <= before;
+    if !guard.background_update.is_some_and(is_due) || !request.is_main() {
+        return;
+    }
+    if let Join::Lead(ticket) = join(guard, key) {
+        renew(request, record, guard, ticket);
+    }
+}
+
+fn renew(request: Request, record: &Record, guard: &Guard, ticket: Ticket) {
+    let Some(authorization) = record.authorization else {
+        return;
+    };
+    guard.count(Counter::BackgroundUpdate);
+    let purpose = Purpose { authorization, ticket: Some(ticket), background: true };
+    // The request at hand has a JWT; the next one tries again.
+    _ = introspection::start(request, guard, purpose);
+}

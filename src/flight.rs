@@ -1,0 +1,193 @@
+//! Waits for an introspection that another request makes, in this worker or in another.
+//!
+//! Requests of this worker that wait for the same token stand in a queue. Its first one looks at
+//! the shared zone now and then, for a leader in another worker; all are woken when the leader is
+//! in this worker, or when the first one has found the introspection over.
+
+use core::cell::Cell;
+use core::ptr::NonNull;
+use std::collections::HashMap;
+
+use nginx_sys::{
+    ngx_event_t, ngx_handle_read_event, ngx_http_block_reading, ngx_http_run_posted_requests,
+    ngx_http_test_reading,
+};
+use phantom_token_core::cache::{CacheKey, Flight, Follow, Zone};
+
+use crate::conf::Guard;
+use crate::nginx::event::{Event, monotonic_ms};
+use crate::nginx::rc;
+use crate::nginx::request::{OutOfMemory, Request};
+use crate::nginx::{WorkerCell, pool};
+use crate::record::{Record, State};
+use crate::worker::Worker;
+
+/// The longest time between two looks at the zone, in milliseconds.
+const LONGEST_PAUSE: u64 = 8;
+
+type Queues = HashMap<CacheKey, Vec<NonNull<Waiter>>>;
+
+static QUEUES: WorkerCell<Option<Queues>> = WorkerCell::new(None);
+
+/// A request that waits, in the pool of that request.
+pub struct Waiter {
+    request: Request,
+    key: CacheKey,
+    flight: Cell<Flight>,
+    /// When it waits no more, by the monotonic clock.
+    deadline: u64,
+    pause: Cell<u64>,
+    event: Event,
+}
+
+/// What came of waiting.
+pub enum Waited {
+    /// Nothing yet.
+    Again,
+    /// The flight is over, or another request has to lead.
+    Over(Follow),
+    /// It took too long.
+    TimedOut,
+}
+
+/// Makes a request wait for a flight.
+///
+/// # Errors
+///
+/// The request's memory is used up.
+pub fn wait(
+    mut request: Request,
+    record: &Record,
+    guard: &Guard,
+    key: CacheKey,
+    flight: Flight,
+) -> Result<(), OutOfMemory> {
+    // SAFETY: the event is in the request's pool, as the waiter is; the log is the connection's.
+    let event = unsafe { Event::new(on_event, request.as_ptr().cast(), request.log()) };
+    let waiter = Waiter {
+        request,
+        key,
+        flight: Cell::new(flight),
+        deadline: monotonic_ms().saturating_add(guard.lock_timeout_ms),
+        pause: Cell::new(1),
+        event,
+    };
+    let waiter = pool::allocate(request, waiter)?;
+    if request.is_main() {
+        // As for `limit_req`: notice a client that hangs up meanwhile.
+        // SAFETY: a live connection.
+        if unsafe { ngx_handle_read_event((*request.raw().connection).read, 0) } != rc::OK {
+            return Err(OutOfMemory);
+        }
+        request.raw_mut().read_event_handler = Some(ngx_http_test_reading);
+    }
+    with_queue(&key, |queue| queue.push(NonNull::from(waiter)));
+    record.waiter.set(Some(NonNull::from(waiter)));
+    record.state.set(State::Following);
+    waiter.rest();
+    Ok(())
+}
+
+/// Looks whether the flight is over.
+pub fn look(record: &Record, zone: &Zone, guard: &Guard) -> Waited {
+    // SAFETY: a waiter lives in the pool of the record's request.
+    let Some(waiter) = record.waiter.get().map(|waiter| unsafe { waiter.as_ref() }) else {
+        return Waited::Over(Follow::Gone);
+    };
+    let now = monotonic_ms();
+    let found = zone.follow(&Worker, &waiter.key, waiter.flight.get(), now, guard.lock_timeout_ms);
+    if let Follow::Wait = found
+        && now < waiter.deadline
+    {
+        waiter.rest();
+        return Waited::Again;
+    }
+    record.waiter.set(None);
+    waiter.leave();
+    match found {
+        Follow::Wait => Waited::TimedOut,
+        over => Waited::Over(over),
+    }
+}
+
+/// Wakes all requests of this worker that wait for a key.
+pub fn wake(key: &CacheKey) {
+    with_queue(key, |queue| {
+        for waiter in queue {
+            // SAFETY: a waiter leaves the queue before it is dropped.
+            unsafe { waiter.as_ref() }.event.soon();
+        }
+    });
+}
+
+impl Waiter {
+    /// Waits until it is woken, or it is time to look again.
+    fn rest(&self) {
+        let left = self.deadline.saturating_sub(monotonic_ms());
+        let is_first =
+            with_queue(&self.key, |queue| queue.first().copied() == Some(NonNull::from(self)));
+        if !is_first {
+            self.event.after(left);
+            return;
+        }
+        let pause = self.pause.get();
+        self.pause.set(pause.saturating_mul(2).min(LONGEST_PAUSE));
+        self.event.after(pause.min(left));
+    }
+
+    /// Leaves the queue. What the first one has found out, the others are to know as well.
+    fn leave(&self) {
+        self.event.cancel();
+        let mut request = self.request;
+        if request.is_main() {
+            request.raw_mut().read_event_handler = Some(ngx_http_block_reading);
+        }
+        let this = NonNull::from(self);
+        let was_first = with_queue(&self.key, |queue| {
+            let was_first = queue.first().copied() == Some(this);
+            queue.retain(|waiter| *waiter != this);
+            was_first
+        });
+        if was_first {
+            wake(&self.key);
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let this = NonNull::from(&*self);
+        let is_queued = with_queue(&self.key, |queue| queue.contains(&this));
+        if is_queued {
+            self.leave();
+        }
+    }
+}
+
+/// Lets the access phase look again.
+unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
+    // SAFETY: `wait` gave the event a request, and the event is cancelled before that is gone.
+    let Some(request) = (unsafe { Request::new((*event).data.cast()) }) else {
+        return;
+    };
+    let connection = request.raw().connection;
+    // SAFETY: the request is live, and waits in a phase, which its handler goes on with. The
+    // connection may be closed by that, but NGINX frees it only afterwards.
+    unsafe {
+        if let Some(write_event_handler) = request.raw().write_event_handler {
+            write_event_handler(request.as_ptr());
+        }
+        ngx_http_run_posted_requests(connection);
+    }
+}
+
+fn with_queue<T>(key: &CacheKey, work: impl FnOnce(&mut Vec<NonNull<Waiter>>) -> T) -> T {
+    let mut queues = QUEUES.take().unwrap_or_default();
+    let queue = queues.entry(*key).or_default();
+    let result = work(queue);
+    if queue.is_empty() {
+        queues.remove(key);
+    }
+    QUEUES.set(Some(queues));
+    result
+}

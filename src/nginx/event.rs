@@ -1,0 +1,71 @@
+//! Events of NGINX's loop: timers, and what is to run before the loop waits again.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+
+use nginx_sys::{
+    ngx_add_timer, ngx_current_msec, ngx_del_timer, ngx_delete_posted_event, ngx_event_t,
+    ngx_log_t, ngx_msec_t, ngx_post_event, ngx_posted_events,
+};
+
+/// Milliseconds of a clock that only goes forwards and is common to all workers.
+pub fn monotonic_ms() -> u64 {
+    // SAFETY: NGINX writes it between events, in the same thread.
+    unsafe { ngx_current_msec as u64 }
+}
+
+/// An event, which must not move once it was used: NGINX links it by its address. It is cancelled
+/// when dropped.
+pub struct Event(UnsafeCell<ngx_event_t>);
+
+impl Event {
+    /// # Safety
+    ///
+    /// `handler` takes `(*event).data`, and `data` and `log` outlive the event.
+    pub unsafe fn new(
+        handler: unsafe extern "C" fn(*mut ngx_event_t),
+        data: *mut c_void,
+        log: *mut ngx_log_t,
+    ) -> Self {
+        // SAFETY: the structure holds pointers, numbers and bits, for all of which zero is a value.
+        let mut event: ngx_event_t = unsafe { core::mem::zeroed() };
+        event.handler = Some(handler);
+        event.data = data;
+        event.log = log;
+        Self(UnsafeCell::new(event))
+    }
+
+    /// Runs the handler after some milliseconds, whatever was asked for before.
+    pub fn after(&self, milliseconds: u64) {
+        self.cancel();
+        // SAFETY: the event is not linked any more, and does not move.
+        unsafe { ngx_add_timer(self.0.get(), milliseconds as ngx_msec_t) };
+    }
+
+    /// Runs the handler as soon as the present event is done with.
+    pub fn soon(&self) {
+        self.cancel();
+        // SAFETY: the event is not linked any more, and does not move.
+        unsafe { ngx_post_event(self.0.get(), &raw mut ngx_posted_events) };
+    }
+
+    /// Runs the handler no more.
+    pub fn cancel(&self) {
+        let event = self.0.get();
+        // SAFETY: the event is ours, and linked exactly where its bits say.
+        unsafe {
+            if (*event).timer_set() == 1 {
+                ngx_del_timer(event);
+            }
+            if (*event).posted() == 1 {
+                ngx_delete_posted_event(event);
+            }
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
