@@ -128,7 +128,7 @@ impl Zone {
         usage
     }
 
-    /// What is counted in this zone.
+    /// What is counted in this zone. Whoever counts several things at once asks once.
     pub fn counters(&self) -> Counters<'_> {
         let Geometry { first_counter_line, counter_lines, .. } = self.geometry;
         let lines = self.region.slice(first_counter_line, counter_lines);
