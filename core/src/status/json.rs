@@ -39,6 +39,7 @@ struct ZoneObject<'a> {
     expirations: u64,
     refusals: u64,
     takeovers: u64,
+    flight_takeovers: u64,
     corruptions: u64,
     lock_waits: u64,
     lock_timeouts: u64,
@@ -82,7 +83,7 @@ impl<'a> From<&'a ZoneStatus<'_>> for ZoneObject<'a> {
     fn from(zone: &'a ZoneStatus<'_>) -> Self {
         let Usage { len, capacity, used, jwt_bytes, active, inactive, .. } = zone.usage;
         let Usage { evictions, expirations, refusals, takeovers, corruptions, .. } = zone.usage;
-        let Usage { lock_waits, lock_timeouts, .. } = zone.usage;
+        let Usage { flight_takeovers, lock_waits, lock_timeouts, .. } = zone.usage;
         Self {
             size: len,
             capacity,
@@ -97,6 +98,7 @@ impl<'a> From<&'a ZoneStatus<'_>> for ZoneObject<'a> {
             expirations,
             refusals,
             takeovers,
+            flight_takeovers,
             corruptions,
             lock_waits,
             lock_timeouts,

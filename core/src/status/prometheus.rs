@@ -178,7 +178,7 @@ const ENTRIES: Family = Family::gauge("zone_entries", "Entries by what they say 
 /// The value of a family in the usage of a zone.
 type Value = fn(&Usage) -> u64;
 
-const USAGE: [(Family, Value); 11] = [
+const USAGE: [(Family, Value); 12] = [
     (Family::gauge("zone_size_bytes", "Bytes of the zone."), |usage| usage.len as u64),
     (Family::gauge("zone_capacity_bytes", "Bytes that entries can take."), |usage| usage.capacity),
     (Family::gauge("zone_used_bytes", "Bytes that entries take."), |usage| usage.used),
@@ -198,6 +198,10 @@ const USAGE: [(Family, Value); 11] = [
     (
         Family::counter("zone_takeovers_total", "Shards emptied because their lock's owner died."),
         |usage| usage.takeovers,
+    ),
+    (
+        Family::counter("flight_takeovers_total", "Introspections whose leader was replaced."),
+        |usage| usage.flight_takeovers,
     ),
     (
         Family::counter("zone_corruptions_total", "Shards emptied because they were corrupt."),
