@@ -1,6 +1,9 @@
 //! Exchanges a token for its JWT: out of the worker's cache, out of the zone, or by introspection,
 //! which requests for the same token make once.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::OpaqueToken;
 use phantom_token_core::cache::{CacheKey, Counter, Follow, Join, Landing, Lookup, Ticket, Zone};
@@ -22,6 +25,11 @@ use crate::worker::{Worker, now};
 
 /// Where a JWT is copied to from the zone, used again and again.
 static JWT: WorkerCell<Vec<u8>> = WorkerCell::new(Vec::new());
+
+/// The JWTs that this worker has tried to renew in a second.
+static TRIED: LazyLock<WorkerCell<Tried>> = LazyLock::new(WorkerCell::default);
+
+type Tried = (UnixTime, HashSet<CacheKey>);
 
 /// Gets the JWT for a token, or starts to.
 pub fn exchange(request: Request, record: &Record, guard: &Guard, token: OpaqueToken<'_>) -> Step {
@@ -94,20 +102,17 @@ fn use_local(
 ) -> Option<Step> {
     let (zone, cell) = (guard.zone()?, guard.worker_cache()?);
     let mut cache = cell.take()?;
-    let mut fresh_until = None;
-    let step = cache.get(key, zone.generation(), now).map(|hit| {
+    let hit = cache.get(key, zone.generation(), now);
+    // One that is about to go stale may have been renewed: the zone knows.
+    let step = hit.filter(|hit| !is_to_be_renewed(guard, hit.fresh_until, now)).map(|hit| {
         if hit.touch {
             zone.touch(&Worker, key);
         }
-        fresh_until = Some(hit.fresh_until);
         record.cache_status.set(Some(CacheStatus::Hit));
         guard.count(Counter::LocalHit);
         grant(request, record, guard, hit.jwt)
     });
     cell.set(Some(cache));
-    if let Some(fresh_until) = fresh_until {
-        renew_soon(request, record, guard, key, fresh_until, now);
-    }
     step
 }
 
@@ -285,13 +290,28 @@ fn renew_soon(
     fresh_until: UnixTime,
     now: UnixTime,
 ) {
-    let is_due = |before: u64| fresh_until.0.saturating_sub(now.0) <= before;
-    if !guard.background_update.is_some_and(is_due) || !request.is_main() {
+    if !is_to_be_renewed(guard, fresh_until, now) || !request.is_main() || !is_first(key, now) {
         return;
     }
     if let Join::Lead(ticket) = join(guard, key) {
         renew(request, record, guard, ticket);
     }
+}
+
+fn is_to_be_renewed(guard: &Guard, fresh_until: UnixTime, now: UnixTime) -> bool {
+    guard.background_update.is_some_and(|before| fresh_until.0.saturating_sub(now.0) <= before)
+}
+
+/// Whether this worker has not tried to renew a JWT in the present second. Where answers are fresh
+/// for less time than renewals come before, one would follow the other.
+fn is_first(key: &CacheKey, now: UnixTime) -> bool {
+    let (second, mut tried) = TRIED.take();
+    if second != now {
+        tried.clear();
+    }
+    let is_first = tried.insert(*key);
+    TRIED.set((now, tried));
+    is_first
 }
 
 fn renew(request: Request, record: &Record, guard: &Guard, ticket: Ticket) {

@@ -44,6 +44,10 @@ impl Event {
 
     /// Runs the handler as soon as the present event is done with.
     pub fn soon(&self) {
+        // SAFETY: the event is ours.
+        if unsafe { (*self.0.get()).posted() == 1 } {
+            return;
+        }
         self.cancel();
         // SAFETY: the event is not linked any more, and does not move.
         unsafe { ngx_post_event(self.0.get(), &raw mut ngx_posted_events) };

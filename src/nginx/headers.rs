@@ -3,8 +3,8 @@
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    ngx_hash_key, ngx_http_headers_in_t, ngx_list_init, ngx_list_part_t, ngx_list_push,
-    ngx_list_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+    ngx_hash_key, ngx_http_headers_in_t, ngx_list_init, ngx_list_part_t, ngx_list_push, ngx_list_t,
+    ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 
 use super::rc;

@@ -14,11 +14,18 @@ use core::cell::Cell;
 
 use nginx_sys::ngx_str_t;
 
-/// A variable of the worker. Each worker has its own: they are forked processes.
+/// A variable of the process. No two pieces of code ever see it at once: whoever takes its value
+/// puts one back before it calls anything that could ask for it.
 pub struct WorkerCell<T>(Cell<T>);
 
 // SAFETY: NGINX runs modules in one thread of a process; its thread pools do not call us.
 unsafe impl<T> Sync for WorkerCell<T> {}
+
+impl<T: Default> Default for WorkerCell<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
 
 impl<T> WorkerCell<T> {
     pub const fn new(value: T) -> Self {
