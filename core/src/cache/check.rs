@@ -127,12 +127,12 @@ fn check_flights(shard: &Shard<'_>, number: u32) -> Result<(), &'static str> {
             return Err("a flight is in another token's shard");
         }
         flight.leader().map_err(|Corrupt| "a flight has no leader")?;
-        let outdated = matches!(state, State::Landed(_));
-        if (outdated || state == State::Abandoned) && !flight.is_followed() {
+        let landed = matches!(state, State::Landed(_));
+        if (landed || state == State::Abandoned) && !flight.is_followed() {
             return Err("a flight is kept for nobody");
         }
         let key = (token, flight.profile.load(Ordering::Relaxed));
-        if !outdated && !joinable.insert(key) {
+        if !landed && !joinable.insert(key) {
             return Err("a token has two flights that can be joined");
         }
     }

@@ -23,7 +23,8 @@ pub(super) use table::{State, Table};
 /// What a request that needs an introspection is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Join {
-    /// Introspect, for whoever follows too.
+    /// Introspect, for whoever follows too. But look into the cache first: another leader may have
+    /// landed since the last look.
     Lead(Ticket),
     /// Wait for another request's introspection.
     Follow(Flight),

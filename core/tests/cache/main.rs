@@ -13,6 +13,7 @@ mod accidents;
 mod counters;
 mod entries;
 mod eviction;
+mod flights;
 mod memory;
 mod model;
 mod purge;

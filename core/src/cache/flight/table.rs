@@ -73,11 +73,11 @@ impl<'a> Table<'a> {
         let Attempt { outcome, unless_dead } = self.ask(place, flight, request)?;
         let outcome = match outcome {
             Follow::Lead(ticket) => Join::Lead(ticket),
-            Follow::Wait | Follow::Landed(_) => {
+            Follow::Wait => {
                 flight.followed.store(1, Relaxed);
                 Join::Follow(Flight { place, number: flight.number.load(Relaxed) })
             }
-            Follow::Gone => return Err(Corrupt),
+            Follow::Landed(_) | Follow::Gone => return Err(Corrupt),
         };
         Ok(Attempt { outcome, unless_dead })
     }
@@ -171,22 +171,16 @@ impl<'a> Table<'a> {
         Ok(Some(leader))
     }
 
-    /// The flight that a new request for the key belongs to. Forgets, in passing, those that
-    /// landed long ago.
+    /// The flight for the key that has not landed. Forgets, in passing, those that landed long ago.
     fn find(&self, request: &Request<'_>) -> Result<Option<(u32, &'a FlightHeader)>, Corrupt> {
         let mut found = None;
         for (place, flight) in (0..).zip(self.flights) {
-            let serves = match flight.state()? {
-                State::Free => false,
-                State::Pending | State::Abandoned => true,
-                State::Landed(_) if flight.age(request.now_ms) >= LANDED_FOR => {
-                    flight.free();
-                    false
+            match flight.state()? {
+                State::Pending | State::Abandoned if flight.is_for(request.key) => {
+                    found = Some((place, flight));
                 }
-                State::Landed(_) => false,
-            };
-            if serves && flight.is_for(request.key) {
-                found = Some((place, flight));
+                State::Landed(_) if flight.age(request.now_ms) >= LANDED_FOR => flight.free(),
+                _ => {}
             }
         }
         Ok(found)
