@@ -9,6 +9,7 @@ mod answer;
 mod api;
 mod authorization_server;
 mod client;
+pub mod demo;
 pub mod expect;
 mod gateway;
 mod http2;
