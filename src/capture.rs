@@ -6,6 +6,8 @@ use http::header::{
     AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, HeaderName, PRAGMA, RETRY_AFTER, VARY,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
+#[cfg(ngx_feature = "http_cache")]
+use nginx_sys::ngx_http_file_cache_header_t;
 use nginx_sys::{NGX_HTTP_SPECIAL_RESPONSE, ngx_int_t, ngx_table_elt_t};
 use phantom_token_core::UnixTime;
 use phantom_token_core::introspection::Body;
@@ -167,14 +169,21 @@ fn upstream_date(request: &Request) -> Option<&ngx_table_elt_t> {
     unsafe { request.raw().upstream.as_ref()?.headers_in.date.as_ref() }
 }
 
+/// While NGINX reads the headers of an answer out of its cache, it counts their lifetime anew from
+/// the present time into `valid_sec`. What holds is in the header of the cache's file.
 #[cfg(ngx_feature = "http_cache")]
 fn valid_until(request: &Request) -> Option<UnixTime> {
     if request.raw().cached() == 0 {
         return None;
     }
-    // SAFETY: an answer from a cache has the cache's entry.
-    let valid_sec = unsafe { request.raw().cache.as_ref() }?.valid_sec;
-    Some(UnixTime(u64::try_from(valid_sec).unwrap_or_default()))
+    // SAFETY: an answer from a cache has the cache's entry, with the beginning of its file in a
+    // buffer; the file begins with this header, but may not be aligned for it.
+    let valid_sec = unsafe {
+        let file = request.raw().cache.as_ref().and_then(|cache| cache.buf.as_ref());
+        let header = file.map(|file| file.start.cast::<ngx_http_file_cache_header_t>());
+        header.map(|header| (&raw const (*header).valid_sec).read_unaligned())
+    };
+    Some(UnixTime(valid_sec.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default()))
 }
 
 #[cfg(not(ngx_feature = "http_cache"))]

@@ -69,8 +69,10 @@ impl MainConf {
     pub fn declare_zone(&mut self, cf: &mut ngx_conf_t, argument: &[u8]) -> Result<(), ZoneError> {
         let text = String::from_utf8_lossy(argument);
         let syntax = || ZoneError::Syntax(text.clone().into_owned());
-        let (name, size) =
-            text.rsplit_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(syntax)?;
+        let (name, size) = text
+            .rsplit_once(':')
+            .filter(|(name, _)| !matches!(*name, "" | "off"))
+            .ok_or_else(syntax)?;
         let size = conf::size(size.as_bytes()).ok_or_else(syntax)?;
         // SAFETY: NGINX sets the size of a page before it reads its configuration.
         let minimum = unsafe { ngx_pagesize }.saturating_mul(8);
