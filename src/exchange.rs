@@ -155,13 +155,30 @@ fn use_zone(
 fn board(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
     match join(guard, &key) {
         Join::Alone => ask(request, record, guard, None),
-        Join::Lead(ticket) => ask(request, record, guard, Some(ticket)),
+        Join::Lead(ticket) => lead(request, record, guard, &key, ticket),
         Join::Follow(flight) => {
             guard.count(Counter::Coalesced);
             flight::wait(request, record, guard, key, flight)?;
             Ok(rc::AGAIN)
         }
     }
+}
+
+/// Introspects, unless another request has done so between the look into the cache and now.
+fn lead(request: Request, record: &Record, guard: &Guard, key: &CacheKey, ticket: Ticket) -> Step {
+    let mut jwt = JWT.take();
+    let found = guard.zone().map(|zone| (zone, zone.lookup(&Worker, key, now(), &mut jwt)));
+    let step = match found {
+        Some((zone, Lookup::Fresh { .. })) => {
+            zone.land(&Worker, ticket, Landing::Stored, monotonic_ms());
+            flight::wake(key);
+            record.cache_status.set(Some(CacheStatus::Coalesced));
+            grant(request, record, guard, &jwt)
+        }
+        _ => ask(request, record, guard, Some(ticket)),
+    };
+    JWT.set(jwt);
+    step
 }
 
 /// As [`board`], but with a stale JWT that spares the waiting.
