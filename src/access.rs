@@ -155,7 +155,7 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
         log::second_authorization(request);
         return Ok(rc::BAD_REQUEST);
     }
-    record.profile.set(Some(guard.profile));
+    record.question.set(Some(guard.question));
     if request.raw().method == NGX_HTTP_OPTIONS as ngx_uint_t && guard.options != OnOptions::Check {
         return options(request, record, guard);
     }

@@ -106,6 +106,8 @@ pub struct Guard {
     pub options: OnOptions,
     pub challenge: Challenge,
     /// What the introspection of a token depends on beside the token.
+    pub question: Profile,
+    /// The same, and how long its answer may be reused: what its place in the cache depends on.
     pub profile: Profile,
     /// Whether requests for one token wait for one introspection, and how long.
     pub lock: bool,
@@ -269,7 +271,6 @@ impl Settings {
             .jwt_members
             .clone()
             .unwrap_or_else(|| ["jwt".to_owned(), "phantom_token".to_owned()].into());
-        let ignored = self.ignored_headers.unwrap_or_default();
         let credential = self.credential.clone();
         let worker_cache = self.worker_cache.unwrap_or(WORKER_CACHE_ENTRIES);
         let zone = self.zone(on, cf)?;
@@ -277,20 +278,19 @@ impl Settings {
             // SAFETY: a zone lives as long as the configuration that is being read.
             unsafe { zone.as_ref() }.allow_local(entries);
         }
+        let freshness = self.freshness();
+        let mut parts = question(cf, &endpoint, &accept, credential.as_deref(), &jwt_members);
+        let question = fingerprint(&parts);
+        parts.push(format!("{freshness:?}").into_bytes());
         Ok(Guard {
-            profile: profile(cf, &endpoint, &accept, credential.as_deref(), &jwt_members),
+            question,
+            profile: fingerprint(&parts),
             endpoint,
             accept,
             credential,
             jwt_members,
             max_response_size: self.max_response_size.unwrap_or(64 << 10),
-            freshness: Policy {
-                valid: self.valid.flatten(),
-                inactive_valid: self.inactive_valid.flatten(),
-                max_valid: self.max_valid.flatten(),
-                ignore_cache_control: ignored.cache_control,
-                ignore_expires: ignored.expires,
-            },
+            freshness,
             zone,
             options: self.options.unwrap_or_default(),
             challenge: self.challenge(on)?,
@@ -301,6 +301,17 @@ impl Settings {
             bypass: self.bypass,
             worker_cache: worker_cache.is_some(),
         })
+    }
+
+    fn freshness(&self) -> Policy {
+        let ignored = self.ignored_headers.unwrap_or_default();
+        Policy {
+            valid: self.valid.flatten(),
+            inactive_valid: self.inactive_valid.flatten(),
+            max_valid: self.max_valid.flatten(),
+            ignore_cache_control: ignored.cache_control,
+            ignore_expires: ignored.expires,
+        }
     }
 
     fn challenge(&self, on: &Place) -> Result<Challenge, (GuardError, Place)> {
@@ -362,18 +373,21 @@ fn is_regex(_core: &ngx_http_core_loc_conf_t) -> bool {
     false
 }
 
-/// Locations of the same name in two servers may lead to two authorization servers, so the server
-/// is a part of the profile.
-fn profile(
+/// What is asked, beside the token. Locations of the same name in two servers may lead to two
+/// authorization servers, so the server is a part of it.
+fn question(
     cf: &mut ngx_conf_t,
     endpoint: &[u8],
     accept: &str,
     credential: Option<&ClientCredential>,
     jwt_members: &[String],
-) -> Profile {
-    let server = server::identity(cf);
+) -> Vec<Vec<u8>> {
     let credential = credential.map_or("", ClientCredential::header_value);
-    let mut parts = vec![&server[..], endpoint, accept.as_bytes(), credential.as_bytes()];
-    parts.extend(jwt_members.iter().map(String::as_bytes));
-    Profile::new(&parts)
+    let fixed = [endpoint, accept.as_bytes(), credential.as_bytes()].map(<[u8]>::to_vec);
+    let members = jwt_members.iter().map(|member| member.clone().into_bytes());
+    [server::identity(cf)].into_iter().chain(fixed).chain(members).collect()
+}
+
+fn fingerprint(parts: &[Vec<u8>]) -> Profile {
+    Profile::new(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }

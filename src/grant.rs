@@ -49,7 +49,9 @@ pub fn withhold_opaque_token(request: Request) -> Result<(), OutOfMemory> {
     if !is_opaque {
         return Ok(());
     }
-    replace_authorization(request, nginx::string(b""))
+    HeadersIn::copy_with_authorization(request, None)?;
+    forget_variable(request);
+    Ok(())
 }
 
 fn replace_authorization(mut request: Request, value: ngx_str_t) -> Result<(), OutOfMemory> {
@@ -58,7 +60,7 @@ fn replace_authorization(mut request: Request, value: ngx_str_t) -> Result<(), O
     } else {
         // The headers and the variables of a subrequest are those of its main request, which may
         // be meant for somebody else.
-        HeadersIn::copy_with_authorization(request, value)?;
+        HeadersIn::copy_with_authorization(request, Some(value))?;
         request.raw_mut().variables = variables::copy(request)?;
     }
     forget_variable(request);

@@ -83,8 +83,8 @@ pub struct Record {
     /// The client's Authorization, as it came.
     pub authorization: Option<ngx_str_t>,
     pub state: Cell<State>,
-    /// For which profile the state holds.
-    pub profile: Cell<Option<Profile>>,
+    /// For which question the state holds.
+    pub question: Cell<Option<Profile>>,
     /// The introspection that the request waits for.
     pub introspection: Cell<Option<NonNull<Introspection>>>,
     /// The place in the queue for an introspection that another request waits for.
@@ -148,12 +148,12 @@ impl Record {
 
     /// Whether a request with this record goes on with a JWT that `guard` would have got.
     pub fn is_granted_for(&self, guard: &Guard) -> bool {
-        self.profile.get() == Some(guard.profile) && matches!(self.state.get(), State::Granted(_))
+        self.question.get() == Some(guard.question) && matches!(self.state.get(), State::Granted(_))
     }
 
     /// What was decided for `guard` already, before an internal redirect.
     pub fn decided(&self, guard: &Guard) -> Option<ngx_int_t> {
-        if self.profile.get() != Some(guard.profile) {
+        if self.question.get() != Some(guard.question) {
             return None;
         }
         match self.state.get() {
@@ -183,7 +183,7 @@ impl Record {
             request: request.as_ptr(),
             authorization,
             state: Cell::new(State::New),
-            profile: Cell::new(None),
+            question: Cell::new(None),
             introspection: Cell::new(None),
             waiter: Cell::new(None),
             cache_status: Cell::new(None),

@@ -70,20 +70,26 @@ impl HeadersIn {
         Ok(Self(request))
     }
 
-    /// Copies the list that the request inherited, with another value for Authorization.
+    /// Copies the request's list, with another value for Authorization or without it. What points
+    /// to the headers of the former list still may: they stay where they are.
     pub fn copy_with_authorization(
         mut request: Request,
-        authorization: ngx_str_t,
+        authorization: Option<ngx_str_t>,
     ) -> Result<(), OutOfMemory> {
-        let inherited = request.raw().headers_in;
+        let former = request.raw().headers_in;
         init_list(request)?;
-        for header in iter(&inherited.headers) {
+        request.raw_mut().headers_in.authorization = core::ptr::null_mut();
+        for header in iter(&former.headers) {
+            let is_authorization = core::ptr::eq(header, former.authorization);
+            if is_authorization && authorization.is_none() {
+                continue;
+            }
             let place = push(&mut request.raw_mut().headers_in.headers)?;
-            // SAFETY: `push` made room for a header; the strings outlive the subrequest.
+            // SAFETY: `push` made room for a header; the strings outlive the request.
             unsafe { place.write(*header) };
-            if core::ptr::eq(header, inherited.authorization) {
+            if let Some(value) = authorization.filter(|_| is_authorization) {
                 // SAFETY: written just now.
-                unsafe { (*place.as_ptr()).value = authorization };
+                unsafe { (*place.as_ptr()).value = value };
                 request.raw_mut().headers_in.authorization = place.as_ptr();
             }
         }
