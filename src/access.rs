@@ -12,15 +12,16 @@ use phantom_token_core::bearer;
 use phantom_token_core::cache::Counter;
 use phantom_token_core::refusal::Refusal;
 
-use crate::conf::{Guard, OnOptions, Protection};
+use crate::conf::{OnOptions, Protection};
 use crate::exchange::{exchange, resume};
+use crate::guard::Guard;
 use crate::introspection::Introspection;
 use crate::nginx::headers;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::record::{Record, State};
 use crate::refusal::refuse;
-use crate::{Module, grant, introspection, log};
+use crate::{Module, grant, log, subrequest};
 
 /// The status to return to NGINX's phase engine.
 pub type Step = Result<ngx_int_t, OutOfMemory>;
@@ -65,7 +66,7 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
     if request.is_main() {
         return rc::DECLINED;
     }
-    if let Some(introspection) = Introspection::of(&request) {
+    if let Some(introspection) = subrequest::introspection_of(&request) {
         return check_introspection(request, introspection);
     }
     // The access phase goes on to the next one after a grant; in this phase the next handler is
@@ -103,18 +104,18 @@ fn overrule(request: Request) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-fn check_introspection(subrequest: Request, introspection: &Introspection) -> ngx_int_t {
+fn check_introspection(request: Request, introspection: &Introspection) -> ngx_int_t {
     if !introspection.is_ready() {
         return rc::INTERNAL_SERVER_ERROR;
     }
-    let conf = Module::location_conf(subrequest.raw());
+    let conf = Module::location_conf(request.raw());
     let Some(Protection::On(guard)) = conf.map(|conf| &conf.protection) else {
         return rc::DECLINED;
     };
-    if !introspection::is_astray(subrequest, guard) {
+    if !subrequest::is_astray(request, guard) {
         return rc::DECLINED;
     }
-    log::astray(subrequest, guard);
+    log::astray(request, guard);
     rc::INTERNAL_SERVER_ERROR
 }
 

@@ -7,20 +7,16 @@ use std::time::Duration;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
 use ngx::http::{HttpModuleLocationConf as _, NgxHttpCoreModule};
-use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{CacheKey, Counter, Generation, Profile, WorkerCache, Zone};
+use phantom_token_core::cache::Profile;
 use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
 use phantom_token_core::freshness::Policy;
 use phantom_token_core::introspection::ClientCredential;
-use phantom_token_core::refusal::Refusal;
 use phantom_token_core::stale::UseStale;
 
-use crate::nginx::WorkerCell;
+use crate::guard::Guard;
 use crate::nginx::conf::{Place, Predicates};
-use crate::nginx::request::Request;
-use crate::worker::now;
 use crate::zone::{CacheZone, MainConf, ZoneError};
-use crate::{nginx, server, worker};
+use crate::{nginx, server};
 
 /// The directives of one level; what is not given there is inherited.
 #[derive(Clone, Default)]
@@ -93,98 +89,7 @@ pub enum Protection {
     On(Box<Guard>),
 }
 
-/// All that protects a location.
-pub struct Guard {
-    pub endpoint: Rc<[u8]>,
-    pub accept: Rc<str>,
-    pub credential: Option<Rc<ClientCredential>>,
-    pub jwt_members: Rc<[String]>,
-    /// The largest answer of the authorization server, in bytes.
-    pub max_response_size: usize,
-    pub freshness: Policy,
-    zone: Option<NonNull<CacheZone>>,
-    pub options: OnOptions,
-    pub challenge: Challenge,
-    /// What the introspection of a token depends on beside the token.
-    pub question: Profile,
-    /// The same, and how long its answer may be reused: what its place in the cache depends on.
-    pub profile: Profile,
-    /// Whether requests for one token wait for one introspection, and how long.
-    pub lock: bool,
-    pub lock_timeout_ms: u64,
-    pub use_stale: UseStale,
-    /// How many seconds before the end of its freshness a JWT in use is renewed.
-    pub background_update: Option<u64>,
-    bypass: Option<Predicates>,
-    worker_cache: bool,
-}
-
 const WORKER_CACHE_ENTRIES: Option<NonZeroUsize> = NonZeroUsize::new(1024);
-
-impl Guard {
-    /// The cache; none if it is off, or if its memory cannot be used.
-    pub fn zone(&self) -> Option<&Zone> {
-        // SAFETY: a zone lives as long as the configuration, as the guard does.
-        unsafe { self.zone?.as_ref() }.memory()
-    }
-
-    /// The cache of this worker in front of the zone; none if it is off.
-    pub fn worker_cache(&self) -> Option<&WorkerCell<Option<Box<WorkerCache>>>> {
-        // SAFETY: as in `zone`.
-        self.zone.filter(|_| self.worker_cache).map(|zone| unsafe { zone.as_ref() }.local())
-    }
-
-    /// Keeps a JWT from the zone in this worker.
-    pub fn keep_local(
-        &self,
-        key: CacheKey,
-        jwt: &[u8],
-        fresh_until: UnixTime,
-        expires: Option<UnixTime>,
-        generation: Generation,
-    ) {
-        // SAFETY: as in `zone`.
-        let Some(zone) =
-            self.zone.filter(|_| self.worker_cache).map(|zone| unsafe { zone.as_ref() })
-        else {
-            return;
-        };
-        let mut cache = zone.local().take().unwrap_or_else(|| Box::new(zone.new_local()));
-        cache.put(key, jwt, fresh_until, expires, generation, now());
-        zone.local().set(Some(cache));
-    }
-
-    /// Whether the request is one for which `phantom_token_cache_bypass` asks to introspect afresh.
-    pub fn is_bypassed(&self, request: Request) -> bool {
-        self.bypass.is_some_and(|predicates| predicates.any(request))
-    }
-
-    /// Counts an event in the zone.
-    pub fn count(&self, counter: Counter) {
-        if let Some(zone) = self.zone() {
-            zone.counters().count(worker::line(), counter);
-        }
-    }
-
-    /// Counts a refused request in the zone.
-    pub fn count_refusal(&self, refusal: &Refusal) {
-        if let Some(counter) = Counter::of_result(refusal.result()) {
-            self.count(counter);
-        }
-    }
-
-    /// Records how long an introspection took, in milliseconds.
-    pub fn record_latency(&self, milliseconds: u64) {
-        if let Some(zone) = self.zone() {
-            zone.counters().record_latency(worker::line(), milliseconds);
-        }
-    }
-
-    /// Whether the location is to have a cache, but its zone's memory could not be used.
-    pub fn lost_its_cache(&self) -> bool {
-        self.zone.is_some() && self.zone().is_none()
-    }
-}
 
 /// Why the configuration of a location is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -291,7 +196,7 @@ impl Settings {
             jwt_members,
             max_response_size: self.max_response_size.unwrap_or(64 << 10),
             freshness,
-            zone,
+            cache_zone: zone,
             options: self.options.unwrap_or_default(),
             challenge: self.challenge(on)?,
             lock: self.lock.unwrap_or(true),
@@ -299,7 +204,7 @@ impl Settings {
             use_stale: self.use_stale.unwrap_or_default(),
             background_update: self.background_update.flatten(),
             bypass: self.bypass,
-            worker_cache: worker_cache.is_some(),
+            uses_worker_cache: worker_cache.is_some(),
         })
     }
 

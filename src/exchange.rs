@@ -10,9 +10,9 @@ use phantom_token_core::cache::{CacheKey, Counter, Follow, Join, Landing, Lookup
 use phantom_token_core::refusal::Refusal;
 
 use crate::access::Step;
-use crate::conf::Guard;
 use crate::flight::{self, Waited};
 use crate::grant::grant;
+use crate::guard::Guard;
 use crate::introspection::{self, Purpose};
 use crate::log;
 use crate::nginx::WorkerCell;

@@ -5,12 +5,12 @@ use nginx_sys::{
     ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
 };
 
-use crate::introspection::Introspection;
 use crate::nginx::WorkerCell;
 use crate::nginx::buffers::Chain;
 use crate::nginx::rc;
 use crate::nginx::request::Request;
 use crate::refusal;
+use crate::subrequest::introspection_of;
 
 static NEXT_HEADER: WorkerCell<ngx_http_output_header_filter_pt> = WorkerCell::new(None);
 static NEXT_BODY: WorkerCell<ngx_http_output_body_filter_pt> = WorkerCell::new(None);
@@ -33,7 +33,7 @@ pub unsafe fn register() {
 unsafe extern "C" fn header(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: NGINX calls a filter with a live request.
     if let Some(mut request) = unsafe { Request::new(r) } {
-        if let Some(introspection) = Introspection::of(&request) {
+        if let Some(introspection) = introspection_of(&request) {
             introspection.capture().take_head(request);
             request.raw_mut().set_header_sent(1);
             return rc::OK;
@@ -50,7 +50,7 @@ unsafe extern "C" fn body(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -
     let mut chain = chain;
     // SAFETY: NGINX calls a filter with a live request, and a chain that the filter consumes.
     if let Some(request) = unsafe { Request::new(r) } {
-        if let Some(introspection) = Introspection::of(&request) {
+        if let Some(introspection) = introspection_of(&request) {
             // SAFETY: as above.
             introspection.capture().take_body(unsafe { Chain::new(chain) });
             return rc::OK;

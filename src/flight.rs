@@ -14,7 +14,7 @@ use nginx_sys::{
 };
 use phantom_token_core::cache::{CacheKey, Flight, Follow, Zone};
 
-use crate::conf::Guard;
+use crate::guard::Guard;
 use crate::nginx::event::{Event, monotonic_ms};
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};

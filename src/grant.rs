@@ -5,7 +5,7 @@ use phantom_token_core::bearer::{self, BearerError};
 use phantom_token_core::cache::Counter;
 use phantom_token_core::jwt::Jwt;
 
-use crate::conf::Guard;
+use crate::guard::Guard;
 use crate::nginx::headers::HeadersIn;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};

@@ -5,7 +5,7 @@ use ngx::ngx_log_error;
 use phantom_token_core::cache::{CacheKey, InsertError};
 use phantom_token_core::refusal::{Refusal, Severity};
 
-use crate::conf::Guard;
+use crate::guard::Guard;
 use crate::nginx::WorkerCell;
 use crate::nginx::request::Request;
 
@@ -86,14 +86,9 @@ pub fn served_stale(request: Request, refusal: &Refusal) {
 }
 
 /// A JWT in use could not be renewed.
-pub fn renewal_failed(subrequest: Request, refusal: &Refusal) {
+pub fn renewal_failed(log: *mut ngx_log_t, refusal: &Refusal) {
     let level = level(refusal);
-    ngx_log_error!(
-        level,
-        subrequest.log(),
-        "phantom_token: not renewed in the background: {}",
-        refusal
-    );
+    ngx_log_error!(level, log, "phantom_token: not renewed in the background: {}", refusal);
 }
 
 /// A location does without its cache, whose zone could not be used.

@@ -7,8 +7,8 @@ use core::ptr::NonNull;
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t};
 use phantom_token_core::cache::Profile;
 
-use crate::conf::Guard;
 use crate::flight::Waiter;
+use crate::guard::Guard;
 use crate::introspection::Introspection;
 use crate::nginx::headers::{self, Header};
 use crate::nginx::rc;

@@ -7,7 +7,7 @@
 use nginx_sys::{ngx_chain_t, ngx_int_t};
 use phantom_token_core::refusal::Refusal;
 
-use crate::conf::Guard;
+use crate::guard::Guard;
 use crate::nginx::buffers::{self, Chain};
 use crate::nginx::headers::{self, CACHE_CONTROL, Header, Name, RETRY_AFTER, WWW_AUTHENTICATE};
 use crate::nginx::request::{OutOfMemory, Request};
