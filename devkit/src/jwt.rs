@@ -58,3 +58,20 @@ pub fn an_hour_of_claims() -> Value {
 fn part(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jwt_has_exactly_the_length_asked_for_and_parts_that_can_be_decoded() {
+        for length in 200..220 {
+            let jwt = jwt_of_length(json!({"exp": 1}), length);
+
+            assert_eq!(jwt.len(), length);
+            assert_eq!(claims_of(&jwt)["exp"], 1);
+            let mut parts = jwt.split('.');
+            assert!(parts.all(|part| URL_SAFE_NO_PAD.decode(part).is_ok()), "{jwt}");
+        }
+    }
+}

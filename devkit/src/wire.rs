@@ -224,3 +224,48 @@ fn dechunked(input: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
 fn display(error: impl fmt::Display) -> String {
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_complete_only_with_its_last_byte() {
+        let messages: [&[u8]; 3] = [
+            b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ];
+        for message in messages {
+            for length in 0..message.len() {
+                assert_eq!(ReceivedRequest::parse(&message[..length]), Ok(None), "{length}");
+            }
+            let pipelined = [message, b"GET /next"].concat();
+
+            let (request, length) = ReceivedRequest::parse(&pipelined).unwrap().unwrap();
+
+            assert_eq!(length, message.len());
+            assert_eq!(request.text(), if request.method == "POST" { "hello" } else { "" });
+        }
+    }
+
+    #[test]
+    fn an_answer_to_head_has_no_body_whatever_its_length_says() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+
+        let (response, length) = Response::parse(answer, "HEAD", false).unwrap().unwrap();
+
+        assert_eq!((response.body.len(), length), (0, answer.len()));
+    }
+
+    #[test]
+    fn an_answer_without_a_length_ends_with_the_connection() {
+        let answer = b"HTTP/1.1 200 OK\r\n\r\nhello";
+
+        let open = Response::parse(answer, "GET", false);
+        let (ended, _) = Response::parse(answer, "GET", true).unwrap().unwrap();
+
+        assert_eq!(open, Ok(None));
+        assert_eq!(ended.text(), "hello");
+    }
+}

@@ -87,8 +87,9 @@ fn a_403_of_another_module_stays_its_own() {
 
 #[test]
 fn auth_delay_holds_back_a_401_and_nothing_else() {
-    const DELAY: Duration = Duration::from_millis(500);
-    let gateway = Gateway::with("auth_delay 500ms;");
+    // NGINX's clock may lag a little behind the test's.
+    const NEARLY_THE_DELAY: Duration = Duration::from_millis(900);
+    let gateway = Gateway::with("auth_delay 1s;");
     gateway.activate("opaque");
     gateway.authorization_server.answer("broken", Answer::status(500));
     for (token, status, delayed) in [
@@ -102,7 +103,12 @@ fn auth_delay_holds_back_a_401_and_nothing_else() {
         let response = gateway.get("/").bearer(token).send();
 
         assert_eq!(response.status, status, "{token}");
-        assert_eq!(started.elapsed() >= DELAY, delayed, "{token} took {:?}", started.elapsed());
+        assert_eq!(
+            started.elapsed() >= NEARLY_THE_DELAY,
+            delayed,
+            "{token} took {:?}",
+            started.elapsed()
+        );
         if status == 401 {
             expect::unauthorized(&response);
         }

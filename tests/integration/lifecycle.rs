@@ -6,7 +6,7 @@ use std::{
 };
 
 use phantom_token_devkit::{
-    Answer, Gate, Gateway,
+    Answer, Gate, Gateway, eventually,
     jwt::{an_hour_of_claims, jwt},
 };
 
@@ -34,10 +34,9 @@ fn no_request_fails_while_the_configuration_is_reloaded_under_load() {
         }
         // Dropped also when a reload fails, or the clients would never end.
         let _end = SetWhenDropped(&finished);
-        for reload in 0..4 {
-            while answered.load(Ordering::SeqCst) < 20 * (reload + 1) {
-                thread::yield_now();
-            }
+        for reload in 1..=4 {
+            eventually(|| (answered.load(Ordering::SeqCst) >= 20 * reload).then_some(()))
+                .expect("requests to be answered between reloads");
             gateway.reload();
         }
     });

@@ -3,11 +3,9 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
-const POLL_INTERVAL: Duration = Duration::from_millis(3);
+use crate::polling::eventually;
 
 /// What must not stand in an error log, whatever a test does.
 const FAULTS: [&str; 4] = ["[alert]", "[emerg]", "exited on signal", "panicked"];
@@ -43,17 +41,5 @@ impl Log {
             .filter(|line| !tolerated.iter().any(|text| line.contains(text)))
             .map(str::to_owned)
             .collect()
-    }
-}
-
-/// Asks again and again until there is an answer, for at most ten seconds.
-pub(super) fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let answer = ask();
-        if answer.is_some() || Instant::now() > deadline {
-            return answer;
-        }
-        std::thread::sleep(POLL_INTERVAL);
     }
 }

@@ -16,9 +16,12 @@ use tempfile::TempDir;
 
 use super::{
     config::{Config, Installation, Verdict},
-    log::{Log, eventually},
+    log::Log,
 };
-use crate::client::{Connection, Request};
+use crate::{
+    client::{Connection, Request},
+    polling::eventually,
+};
 
 /// How long an NGINX that was asked to quit may finish what is in flight.
 const QUIT_PATIENCE: Duration = Duration::from_secs(5);
