@@ -16,7 +16,7 @@ use crate::conf::{OnOptions, Protection};
 use crate::exchange::{exchange, resume};
 use crate::guard::Guard;
 use crate::introspection::Introspection;
-use crate::nginx::headers;
+use crate::nginx::headers::Header;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::record::{Record, State};
@@ -98,7 +98,7 @@ fn overrule(request: Request) -> Result<(), OutOfMemory> {
     };
     if let State::Refused(refused) = record.state.get() {
         record.state.set(State::Overruled(refused));
-        record.challenge.get().into_iter().for_each(headers::take_back);
+        record.challenge.get().into_iter().for_each(Header::take_back);
         grant::withhold_opaque_token(request)?;
     }
     Ok(())

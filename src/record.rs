@@ -10,7 +10,7 @@ use phantom_token_core::cache::Profile;
 use crate::flight::Waiter;
 use crate::guard::Guard;
 use crate::introspection::Introspection;
-use crate::nginx::headers::{self, Header};
+use crate::nginx::headers::Header;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::{self, pool};
@@ -161,7 +161,7 @@ impl Record {
             State::Refused(refused) => Some(refused.status),
             State::Overruled(refused) => {
                 self.state.set(State::Refused(refused));
-                self.challenge.get().into_iter().for_each(headers::restore);
+                self.challenge.get().into_iter().for_each(Header::restore);
                 Some(refused.status)
             }
             State::New | State::Introspecting | State::Following | State::Options => None,

@@ -9,7 +9,7 @@ use phantom_token_core::refusal::Refusal;
 
 use crate::guard::Guard;
 use crate::nginx::buffers::{self, Chain};
-use crate::nginx::headers::{self, CACHE_CONTROL, Header, Name, RETRY_AFTER, WWW_AUTHENTICATE};
+use crate::nginx::headers::{CACHE_CONTROL, Header, Name, RETRY_AFTER, WWW_AUTHENTICATE};
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::record::{Record, Refused, State};
 use crate::{log, nginx};
@@ -59,7 +59,8 @@ fn set_header(
     let Some(header) = header else {
         return request.headers_out().push(name, value);
     };
-    headers::send(header, value);
+    header.set_value(value);
+    header.restore();
     Ok(header)
 }
 

@@ -10,8 +10,37 @@ use nginx_sys::{
 use super::rc;
 use super::request::{OutOfMemory, Request};
 
-/// A header in a list. It lives in the pool of the request, and its address does not change.
-pub type Header = NonNull<ngx_table_elt_t>;
+/// A header in a list. It lives in the pool of its request, and its address does not change.
+#[derive(Clone, Copy)]
+pub struct Header(NonNull<ngx_table_elt_t>);
+
+impl Header {
+    pub fn as_ptr(self) -> *mut ngx_table_elt_t {
+        self.0.as_ptr()
+    }
+
+    /// Takes a header of an answer back.
+    pub fn take_back(self) {
+        // SAFETY: a header lives as long as its request.
+        unsafe { (*self.as_ptr()).hash = 0 };
+    }
+
+    /// Sends a header of an answer that was taken back.
+    pub fn restore(self) {
+        // SAFETY: a header lives as long as its request.
+        unsafe { (*self.as_ptr()).hash = 1 };
+    }
+
+    pub fn set_value(self, value: ngx_str_t) {
+        // SAFETY: a header lives as long as its request.
+        unsafe { (*self.as_ptr()).value = value };
+    }
+
+    fn write(self, element: ngx_table_elt_t) {
+        // SAFETY: a header lives as long as its request.
+        unsafe { self.0.write(element) };
+    }
+}
 
 /// The name of a header that this module sends, as it is written and in lower case.
 pub struct Name {
@@ -85,11 +114,9 @@ impl HeadersIn {
                 continue;
             }
             let place = push(&mut request.raw_mut().headers_in.headers)?;
-            // SAFETY: `push` made room for a header; the strings outlive the request.
-            unsafe { place.write(*header) };
+            place.write(*header);
             if let Some(value) = authorization.filter(|_| is_authorization) {
-                // SAFETY: written just now.
-                unsafe { (*place.as_ptr()).value = value };
+                place.set_value(value);
                 request.raw_mut().headers_in.authorization = place.as_ptr();
             }
         }
@@ -132,26 +159,6 @@ impl HeadersOut {
     }
 }
 
-/// Takes a header of an answer back.
-pub fn take_back(mut header: Header) {
-    // SAFETY: a header lives as long as its request.
-    unsafe { header.as_mut() }.hash = 0;
-}
-
-/// Sends a header that was taken back.
-pub fn restore(mut header: Header) {
-    // SAFETY: a header lives as long as its request.
-    unsafe { header.as_mut() }.hash = 1;
-}
-
-/// Sends a header of an answer with another value, also if it was taken back.
-pub fn send(mut header: Header, value: ngx_str_t) {
-    // SAFETY: a header lives as long as its request.
-    let header = unsafe { header.as_mut() };
-    header.hash = 1;
-    header.value = value;
-}
-
 fn init_list(mut request: Request) -> Result<(), OutOfMemory> {
     let pool = request.pool();
     let list = &raw mut request.raw_mut().headers_in.headers;
@@ -162,7 +169,7 @@ fn init_list(mut request: Request) -> Result<(), OutOfMemory> {
 
 fn push(list: &mut ngx_list_t) -> Result<Header, OutOfMemory> {
     // SAFETY: an initialised list of headers.
-    NonNull::new(unsafe { ngx_list_push(list) }.cast()).ok_or(OutOfMemory)
+    NonNull::new(unsafe { ngx_list_push(list) }.cast()).map(Header).ok_or(OutOfMemory)
 }
 
 fn write_header(header: Header, name: &Name, value: ngx_str_t, hash: ngx_uint_t) {
@@ -174,6 +181,5 @@ fn write_header(header: Header, name: &Name, value: ngx_str_t, hash: ngx_uint_t)
         #[cfg(ngx_linked_headers)]
         next: core::ptr::null_mut(),
     };
-    // SAFETY: `header` is a place in a list that was just made for it.
-    unsafe { header.write(element) };
+    header.write(element);
 }

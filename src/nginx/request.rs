@@ -32,15 +32,17 @@ impl Request {
         self.0.as_ptr()
     }
 
-    /// The C structure. Callers keep no reference over a call into NGINX.
+    /// The C structure. No reference to it is kept beyond the statement that needs it: other
+    /// handles and NGINX read and write the same.
     pub fn raw(&self) -> &ngx_http_request_t {
         // SAFETY: the handle's constructor was promised a live request.
         unsafe { self.0.as_ref() }
     }
 
-    /// The C structure, to be written; the same holds as for [`Request::raw`].
+    /// The C structure, to be written. The same holds as for [`Request::raw`].
     pub fn raw_mut(&mut self) -> &mut ngx_http_request_t {
-        // SAFETY: the handle's constructor was promised a live request; a worker has one thread.
+        // SAFETY: the handle's constructor was promised a live request, and no other reference is
+        // kept, as said above.
         unsafe { self.0.as_mut() }
     }
 
