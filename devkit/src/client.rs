@@ -159,12 +159,6 @@ impl Connection {
         self.input.drain(..length).collect()
     }
 
-    /// Reads up to the end of the connection; what a reset cuts off is not there.
-    pub fn read_to_end(&mut self) -> Vec<u8> {
-        let _ = self.stream.read_to_end(&mut self.input);
-        std::mem::take(&mut self.input)
-    }
-
     /// Whether nothing comes for a moment.
     pub fn is_silent(&mut self) -> bool {
         self.stream.set_read_timeout(Some(LOOK_OUT)).expect("a read timeout");

@@ -16,8 +16,6 @@ pub struct Installation {
     pub nginx: PathBuf,
     /// The module: `PHANTOM_MODULE`, or the one that `scripts/build` leaves.
     pub module: PathBuf,
-    /// The NGINX version.
-    pub version: (u32, u32, u32),
     build_options: String,
 }
 
@@ -37,8 +35,7 @@ impl Installation {
         let module = located("PHANTOM_MODULE", "ngx_http_phantom_token_module.so");
         let output = Command::new(&nginx).arg("-V").output().expect("to run nginx -V");
         let build_options = String::from_utf8_lossy(&output.stderr).into_owned();
-        let version = version_in(&build_options).expect("a version in the output of nginx -V");
-        Self { nginx, module, version, build_options }
+        Self { nginx, module, build_options }
     }
 
     /// Folders for temporary files inside the prefix, for the modules that are compiled in: a
@@ -62,18 +59,10 @@ fn located(variable: &str, file: &str) -> PathBuf {
     })
 }
 
-fn version_in(build_options: &str) -> Option<(u32, u32, u32)> {
-    let rest = build_options.split_once("nginx version: nginx/")?.1;
-    let version = rest.split_ascii_whitespace().next()?;
-    let mut numbers = version.splitn(3, '.').map(|number| number.parse().ok());
-    Some((numbers.next()??, numbers.next()??, numbers.next()??))
-}
-
 /// The parts of a configuration file.
 #[derive(Clone, Debug)]
 pub(super) struct Config {
     pub(super) workers: usize,
-    pub(super) main: String,
     pub(super) http: String,
     pub(super) whole: Option<String>,
     pub(super) replacements: Vec<(String, String)>,
@@ -124,11 +113,10 @@ impl Config {
         let level = if env::var_os("PHANTOM_DEBUG").is_some() { "debug" } else { "info" };
         format!(
             "load_module {module};\nworker_processes {workers};\n\
-             error_log logs/error.log {level};\n{main}\n\
+             error_log logs/error.log {level};\n\
              events {{ worker_connections 1024; }}\n{http_start}\n{http}\n}}\n",
             module = Installation::get().module.display(),
             workers = self.workers,
-            main = self.main,
             http_start = http_start(),
             http = self.http,
         )

@@ -43,12 +43,6 @@ impl Builder {
         self
     }
 
-    /// Adds directives outside the `http` block.
-    pub fn main(mut self, directives: &str) -> Self {
-        self.config.main.push_str(directives);
-        self
-    }
-
     /// Sets the whole configuration file, in which temporary folders and an access log inside the
     /// prefix are added to the `http` block.
     pub fn whole(mut self, config: impl Into<String>) -> Self {
@@ -110,7 +104,6 @@ impl Nginx {
         Builder {
             config: Config {
                 workers: 1,
-                main: String::new(),
                 http: String::new(),
                 whole: None,
                 replacements: Vec::new(),
@@ -223,15 +216,6 @@ impl Nginx {
     pub fn kill_worker(&self, pid: u32) {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(pid, Signal::KILL).expect("to kill a worker");
-    }
-
-    /// Ends it and looks at its error log.
-    ///
-    /// # Panics
-    ///
-    /// When it did not end by itself, or the log tells of a fault.
-    pub fn finish(mut self) {
-        self.end();
     }
 
     fn launch(builder: &Builder, ports: Vec<u16>) -> Option<Self> {
