@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use phantom_token_devkit::{Connection, Gateway, GatewayBuilder, Response};
-
-use crate::polling::eventually;
+use phantom_token_devkit::{Connection, Gateway, GatewayBuilder, Response, eventually};
 
 /// NGINX with so many workers, among which connections are spread. `/` is protected and notes in
 /// the error log what arrives there; `/worker` tells the process id of the worker.
@@ -53,7 +51,7 @@ impl Crowd {
         for connection in &mut connections {
             connection.write(&gateway.get("/").bearer(token).to_bytes());
         }
-        eventually("request in the log", || (arrived(gateway) >= expected).then_some(()));
+        eventually(|| (arrived(gateway) >= expected).then_some(())).expect("request in the log");
         // A worker that answers this is done with what it has noted before.
         connection_to_each_worker(gateway);
         Self(connections)
@@ -78,27 +76,30 @@ pub fn connection_to_each_worker(gateway: &Gateway) -> BTreeMap<u32, Connection>
     };
     let workers = gateway.workers().into_iter().filter(|worker| !retired(worker)).count();
     let mut connections = BTreeMap::new();
-    eventually("connection to some worker", || {
+    eventually(|| {
         let mut connection = gateway.connect();
         let worker = gateway.get("/worker").send_on(&mut connection).text();
         connections.entry(worker.parse().unwrap()).or_insert(connection);
         (connections.len() >= workers).then_some(())
-    });
+    })
+    .expect("connection to some worker");
     connections
 }
 
 /// Requests with a token until one of them leads to introspection number `count`, and gives the
 /// connection on which that one is yet to be answered.
 pub fn request_until_introspected(gateway: &Gateway, token: &str, count: usize) -> Connection {
-    eventually("introspection", || {
+    eventually(|| {
         let mut connection = gateway.connect();
         connection.write(&gateway.get("/").bearer(token).to_bytes());
-        let is_introspected = eventually("answer or introspection", || {
+        let is_introspected = eventually(|| {
             let is_introspected = gateway.authorization_server.count() >= count;
             (is_introspected || !connection.is_silent()).then_some(is_introspected)
-        });
+        })
+        .expect("answer or introspection");
         is_introspected.then_some(connection)
     })
+    .expect("introspection")
 }
 
 /// How many of the answers have this status, by `$phantom_token_cache_status`.

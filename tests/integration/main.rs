@@ -14,6 +14,7 @@
 )]
 
 mod access_phase;
+mod background_update;
 mod cache;
 mod cache_lifetime;
 mod configuration;
@@ -30,11 +31,11 @@ mod introspection_request;
 mod introspection_transport;
 mod isolation;
 mod lifecycle;
-mod polling;
 mod refused;
 mod request_body;
 mod sample_configurations;
 mod single_flight;
+mod stale;
 mod subrequest;
 mod takeover;
 mod token;

@@ -2,14 +2,11 @@
 //! either of them.
 
 use phantom_token_devkit::{
-    Answer, Gate, Gateway,
+    Answer, Gate, Gateway, eventually,
     jwt::{an_hour_of_claims, jwt},
 };
 
-use crate::{
-    crowd::{self, Crowd, assert_all, connection_to_each_worker, count_of},
-    polling::eventually,
-};
+use crate::crowd::{self, Crowd, assert_all, connection_to_each_worker, count_of};
 
 /// Longer than a test waits for anything, so that nobody is answered by reason of it.
 const NO_TIMEOUT: &str = "phantom_token_cache_lock_timeout 60s;";
@@ -48,9 +45,8 @@ fn the_last_client_is_answered_when_all_others_hang_up() {
 
 #[test]
 fn a_follower_in_another_worker_takes_over_when_the_leaders_worker_is_killed() {
-    let gateway = crowd::builder(2, NO_TIMEOUT)
-        .nginx(|nginx| nginx.tolerate("exited on signal 9"))
-        .start();
+    let gateway =
+        crowd::builder(2, NO_TIMEOUT).nginx(|nginx| nginx.tolerate("exited on signal 9")).start();
     gateway.authorization_server.answer_in_turn("opaque", [Answer::hang(), storable()]);
     let mut connections = connection_to_each_worker(&gateway);
     let (killed, to_leader) = connections.pop_first().unwrap();
@@ -161,9 +157,10 @@ fn storable() -> Answer {
 
 /// Waits until so many requests have ended because their clients were gone.
 fn wait_for_hung_up(gateway: &Gateway, count: usize) {
-    eventually("end of requests without a client", || {
+    eventually(|| {
         (gateway.log_named("access.log").matches(" 499 ").count() == count).then_some(())
-    });
+    })
+    .expect("end of requests without a client");
 }
 
 fn assert_served(gateway: &Gateway, jwt: &str, times: usize) {
