@@ -255,7 +255,8 @@ fn ask(request: Request, record: &Record, guard: &Guard, ticket: Option<Ticket>)
     Ok(rc::AGAIN)
 }
 
-/// Refuses a request, or serves it a stale JWT where that is allowed.
+/// Refuses a request, or serves it a stale JWT where that is allowed. Who asks for a fresh answer,
+/// with `phantom_token_cache_bypass`, has no use for a stale one; `proxy_cache` has it so too.
 fn fail(
     request: Request,
     record: &Record,
@@ -265,6 +266,7 @@ fn fail(
 ) -> Step {
     if let Refusal::IntrospectionFailed(failure) = refusal
         && guard.use_stale.allows(failure)
+        && !matches!(record.cache_status.get(), Some(CacheStatus::Bypass))
         && let Some(zone) = guard.zone()
     {
         let key = zone.key(token.as_bytes(), guard.profile);

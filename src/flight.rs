@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use nginx_sys::{
     ngx_event_t, ngx_handle_read_event, ngx_http_block_reading, ngx_http_run_posted_requests,
-    ngx_http_test_reading,
+    ngx_http_test_reading, ngx_post_event, ngx_posted_events,
 };
 use phantom_token_core::cache::{CacheKey, Flight, Follow, Zone};
 
@@ -56,7 +56,7 @@ pub enum Waited {
 ///
 /// The request's memory is used up.
 pub fn wait(
-    mut request: Request,
+    request: Request,
     record: &Record,
     guard: &Guard,
     key: CacheKey,
@@ -74,17 +74,28 @@ pub fn wait(
     };
     let waiter = pool::allocate(request, waiter)?;
     if request.is_main() {
-        // As for `limit_req`: notice a client that hangs up meanwhile.
-        // SAFETY: a live connection.
-        if unsafe { ngx_handle_read_event((*request.raw().connection).read, 0) } != rc::OK {
-            return Err(OutOfMemory);
-        }
-        request.raw_mut().read_event_handler = Some(ngx_http_test_reading);
+        notice_hang_up(request)?;
     }
     with_queue(&key, |queue| queue.push(NonNull::from(waiter)));
     record.waiter.set(Some(NonNull::from(waiter)));
     record.state.set(State::Following);
     waiter.rest();
+    Ok(())
+}
+
+/// Ends the request when its client hangs up meanwhile, as `limit_req` does.
+fn notice_hang_up(mut request: Request) -> Result<(), OutOfMemory> {
+    // SAFETY: a live request has a connection, and that a read event.
+    unsafe {
+        let read = (*request.raw().connection).read;
+        if (*read).ready() == 1 {
+            // It will not be reported again.
+            ngx_post_event(read, &raw mut ngx_posted_events);
+        } else if ngx_handle_read_event(read, 0) != rc::OK {
+            return Err(OutOfMemory);
+        }
+    }
+    request.raw_mut().read_event_handler = Some(ngx_http_test_reading);
     Ok(())
 }
 

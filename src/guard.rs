@@ -79,6 +79,16 @@ impl Guard {
         zone.local().set(Some(cache));
     }
 
+    /// Drops this worker's own copy of a JWT that has another one in the zone now.
+    pub fn forget_local(&self, key: &CacheKey) {
+        let Some(cell) = self.worker_cache() else {
+            return;
+        };
+        let mut cache = cell.take();
+        cache.iter_mut().for_each(|cache| cache.remove(key));
+        cell.set(cache);
+    }
+
     /// Whether the request is one for which `phantom_token_cache_bypass` asks to introspect afresh.
     pub fn is_bypassed(&self, request: Request) -> bool {
         self.bypass.is_some_and(|predicates| predicates.any(request))

@@ -203,6 +203,7 @@ impl Introspection {
         let Some((zone, key)) = self.zone_and_key() else {
             return false;
         };
+        self.guard().forget_local(&key);
         match zone.insert(&Worker, &key, entry, now()) {
             Ok(()) => true,
             Err(error) => {
