@@ -15,6 +15,7 @@
 
 mod access_phase;
 mod background_update;
+mod bypass;
 mod cache;
 mod cache_lifetime;
 mod configuration;
