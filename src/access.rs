@@ -16,11 +16,10 @@ use crate::conf::{OnOptions, Protection};
 use crate::exchange::{exchange, resume};
 use crate::guard::Guard;
 use crate::introspection::Introspection;
-use crate::nginx::headers::Header;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::record::{Record, State};
-use crate::refusal::refuse;
+use crate::refusal::{self, refuse};
 use crate::{Module, grant, log, subrequest};
 
 /// The status to return to NGINX's phase engine.
@@ -77,36 +76,40 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
     }
 }
 
-/// A request that gets here was let pass by another module if it was not by this one, by reason of
-/// `satisfy any`.
+/// No token that was refused goes on, be it that `satisfy any` overruled the refusal, or that the
+/// request was redirected to an error page.
 unsafe extern "C" fn before_content(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: NGINX calls a handler with a live request.
-    let Some(request) = (unsafe { Request::new(r) }) else {
+    let Some(request) = (unsafe { Request::new(r) }).filter(|request| request.is_main()) else {
         return rc::DECLINED;
     };
-    let conf = Module::location_conf(request.raw());
-    if !request.is_main() || !matches!(conf.map(|conf| &conf.protection), Some(Protection::On(_))) {
-        return rc::DECLINED;
-    }
-    overrule(request).map_or_else(|OutOfMemory| out_of_memory(request), |()| rc::DECLINED)
+    withhold(request).map_or_else(|OutOfMemory| out_of_memory(request), |()| rc::DECLINED)
 }
 
-fn overrule(request: Request) -> Result<(), OutOfMemory> {
-    let Some(record) = Record::in_location(&request) else {
-        // Our handler was not even asked.
-        return grant::withhold_opaque_token(request);
+fn withhold(request: Request) -> Result<(), OutOfMemory> {
+    let conf = Module::location_conf(request.raw());
+    let is_protected = matches!(conf.map(|conf| &conf.protection), Some(Protection::On(_)));
+    let Some(record) = Record::of(&request) else {
+        // With `satisfy any`, our handler may not even have been asked.
+        return if is_protected { grant::withhold_opaque_token(request) } else { Ok(()) };
     };
-    if let State::Refused(refused) = record.state.get() {
+    let State::Refused(refused) = record.state.get() else {
+        return Ok(());
+    };
+    if is_protected {
         record.state.set(State::Overruled(refused));
-        record.challenge.get().into_iter().for_each(Header::take_back);
-        grant::withhold_opaque_token(request)?;
+        refusal::take_challenge_back(request, record);
     }
-    Ok(())
+    grant::withhold_token(request)
 }
 
 fn check_introspection(request: Request, introspection: &Introspection) -> ngx_int_t {
     if !introspection.is_ready() {
         return rc::INTERNAL_SERVER_ERROR;
+    }
+    if request.was_redirected_by_upstream() {
+        log::redirected(request);
+        return rc::BAD_GATEWAY;
     }
     let conf = Module::location_conf(request.raw());
     let Some(Protection::On(guard)) = conf.map(|conf| &conf.protection) else {
@@ -149,8 +152,10 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
             Err(error) => refuse(request, record, Some(guard), &error.into()),
         };
     }
-    if let Some(step) = record.decided(guard) {
-        return Ok(step);
+    match record.decided(guard) {
+        Some(State::Granted(_)) => return Ok(rc::OK),
+        Some(State::Refused(refused)) => return refusal::repeat(request, record, refused),
+        _ => {}
     }
     if request.has_second_authorization() {
         log::second_authorization(request);
@@ -173,6 +178,6 @@ fn options(request: Request, record: &Record, guard: &Guard) -> Step {
     if guard.options == OnOptions::Reply {
         return Ok(rc::NO_CONTENT);
     }
-    grant::withhold_opaque_token(request)?;
+    grant::withhold_token(request)?;
     Ok(rc::DECLINED)
 }

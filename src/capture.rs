@@ -99,6 +99,11 @@ impl Capture {
         self.finished.set(Some(status));
     }
 
+    /// Whether the subrequest was finalized.
+    pub fn is_finished(&self) -> bool {
+        self.finished.get().is_some()
+    }
+
     /// The answer, once the subrequest was finalized.
     pub fn take(&self) -> Option<Captured> {
         let finished = self.finished.get()?;

@@ -99,6 +99,11 @@ pub enum GuardError {
          \"phantom_token_introspection_endpoint\""
     )]
     NoEndpoint(String),
+    #[error(
+        "\"phantom_token on\" protects location \"{0}\" that is its own introspection endpoint, \
+         which needs \"internal\" or \"phantom_token off\""
+    )]
+    OwnEndpoint(String),
     #[error("\"phantom_token_realm\" directive: {0}")]
     Realm(ChallengeSyntaxError),
     #[error("\"phantom_token_scopes\" or \"phantom_token_scope\" directive: {0}")]
@@ -126,6 +131,9 @@ impl LocationConf {
             self.protection = Protection::NotConfigured;
             return Ok(());
         };
+        if let Some(name) = reachable_location(cf).filter(|name| name.as_bytes() == &*endpoint) {
+            return Err((GuardError::OwnEndpoint(name), place));
+        }
         self.protection = Protection::On(Box::new(self.settings.guard(endpoint, &place, cf)?));
         Ok(())
     }

@@ -69,6 +69,7 @@ pub fn resume(request: Request, record: &Record, guard: &Guard, token: OpaqueTok
         return Ok(rc::AGAIN);
     };
     record.introspection.set(None);
+    record.state.set(State::New);
     match introspection.conclude(&captured) {
         Ok(jwt) => grant(request, record, guard, jwt.as_bytes()),
         Err(refusal) => fail(request, record, guard, token, &refusal),
@@ -185,7 +186,7 @@ fn lead(request: Request, record: &Record, guard: &Guard, key: &CacheKey, ticket
 fn board_with_stale(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
     match join(guard, &key) {
         Join::Alone => return ask(request, record, guard, None),
-        Join::Lead(ticket) if guard.background_update.is_none() || !request.is_main() => {
+        Join::Lead(ticket) if guard.background_update.is_none() || !may_renew(request) => {
             return ask(request, record, guard, Some(ticket));
         }
         Join::Lead(ticket) => renew(request, record, guard, ticket),
@@ -309,12 +310,19 @@ fn renew_soon(
     fresh_until: UnixTime,
     now: UnixTime,
 ) {
-    if !is_to_be_renewed(guard, fresh_until, now) || !request.is_main() || !is_first(key, now) {
+    if !is_to_be_renewed(guard, fresh_until, now) || !may_renew(request) || !is_first(key, now) {
         return;
     }
     if let Join::Lead(ticket) = join(guard, key) {
         renew(request, record, guard, ticket);
     }
+}
+
+/// Whether a request can carry a renewal, which holds its connection until it is over: one after
+/// which the connection is closed would keep its client waiting, and one whose body is still on its
+/// way may be ended by NGINX before the renewal is.
+fn may_renew(request: Request) -> bool {
+    request.is_main() && !request.has_body() && !request.is_last_of_connection()
 }
 
 fn is_to_be_renewed(guard: &Guard, fresh_until: UnixTime, now: UnixTime) -> bool {

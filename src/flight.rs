@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 use std::collections::HashMap;
 
 use nginx_sys::{
-    ngx_event_t, ngx_handle_read_event, ngx_http_block_reading, ngx_http_run_posted_requests,
-    ngx_http_test_reading, ngx_post_event, ngx_posted_events,
+    ngx_event_t, ngx_handle_read_event, ngx_http_block_reading, ngx_http_test_reading,
+    ngx_post_event, ngx_posted_events,
 };
 use phantom_token_core::cache::{CacheKey, Flight, Follow, Zone};
 
@@ -181,15 +181,7 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
     let Some(request) = (unsafe { Request::new((*event).data.cast()) }) else {
         return;
     };
-    let connection = request.raw().connection;
-    // SAFETY: the request is live, and waits in a phase, which its handler goes on with. The
-    // connection may be closed by that, but NGINX frees it only afterwards.
-    unsafe {
-        if let Some(write_event_handler) = request.raw().write_event_handler {
-            write_event_handler(request.as_ptr());
-        }
-        ngx_http_run_posted_requests(connection);
-    }
+    request.run_write_handler();
 }
 
 fn with_queue<T>(key: &CacheKey, work: impl FnOnce(&mut Vec<NonNull<Waiter>>) -> T) -> T {

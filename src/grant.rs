@@ -33,22 +33,38 @@ pub fn grant(
     Ok(rc::OK)
 }
 
-/// Takes the token out of a request that goes on without a grant, unless it is not of our kind:
-/// of another scheme, or a JWT that another module may have accepted.
+/// Takes whatever the client sent as a bearer token out of a request that goes on without a grant.
+///
+/// # Errors
+///
+/// The request's memory is used up.
+pub fn withhold_token(request: Request) -> Result<(), OutOfMemory> {
+    match bearer::parse(authorization(&request)) {
+        Err(BearerError::Missing) => Ok(()),
+        _ => remove_authorization(request),
+    }
+}
+
+/// As [`withhold_token`], but for a JWT, which is not of our kind: another module, of which we do
+/// not know, may have accepted it.
 ///
 /// # Errors
 ///
 /// The request's memory is used up.
 pub fn withhold_opaque_token(request: Request) -> Result<(), OutOfMemory> {
-    // SAFETY: the value lives as long as the request.
-    let authorization = request.authorization_value().map(|value| unsafe { nginx::bytes(value) });
-    let is_opaque = match bearer::parse(authorization) {
-        Err(error) => error == BearerError::Malformed,
-        Ok(token) => Jwt::parse(token.as_bytes()).is_err(),
-    };
-    if !is_opaque {
+    let token = bearer::parse(authorization(&request));
+    if token.is_ok_and(|token| Jwt::parse(token.as_bytes()).is_ok()) {
         return Ok(());
     }
+    withhold_token(request)
+}
+
+fn authorization(request: &Request) -> Option<&[u8]> {
+    // SAFETY: the value lives as long as the request.
+    request.authorization_value().map(|value| unsafe { nginx::bytes(value) })
+}
+
+fn remove_authorization(request: Request) -> Result<(), OutOfMemory> {
     HeadersIn::copy_with_authorization(request, None)?;
     forget_variable(request);
     Ok(())

@@ -1,6 +1,6 @@
 //! Asks the authorization server for the JWT behind a token, and reads its answer.
 
-use core::cell::Cell;
+use core::cell::{Cell, OnceCell};
 use core::ptr::NonNull;
 
 use nginx_sys::{ngx_int_t, ngx_log_t, ngx_str_t};
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::capture::{Capture, Captured};
 use crate::guard::Guard;
-use crate::nginx::event::monotonic_ms;
+use crate::nginx::event::{Event, monotonic_ms};
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::{self, pool};
 use crate::worker::{Worker, now};
@@ -42,6 +42,7 @@ pub struct Introspection {
     background: bool,
     /// Whether the subrequest has got all that it needs.
     ready: Cell<bool>,
+    nudge: OnceCell<Event>,
 }
 
 /// Why and how an introspection is made.
@@ -76,6 +77,7 @@ pub fn start<'a>(
         ticket: Cell::new(purpose.ticket),
         background,
         ready: Cell::new(false),
+        nudge: OnceCell::new(),
     };
     let introspection = pool::allocate(request, introspection)?;
     let token = introspection.token().ok_or(OutOfMemory)?;
@@ -108,6 +110,16 @@ impl Introspection {
         {
             log::renewal_failed(self.log, &refusal);
         }
+    }
+
+    /// Whether the subrequest is over.
+    pub fn is_finished(&self) -> bool {
+        self.capture.is_finished()
+    }
+
+    /// Where the event is kept that [`subrequest`] nudges a background subrequest with.
+    pub fn nudge(&self) -> &OnceCell<Event> {
+        &self.nudge
     }
 
     /// Whether the subrequest may go on. One that could not be given its own headers would send

@@ -57,6 +57,18 @@ pub fn astray(subrequest: Request, guard: &Guard) {
     );
 }
 
+/// The authorization server must not choose who gets the token.
+pub fn redirected(subrequest: Request) {
+    let location = subrequest.location_name();
+    ngx_log_error!(
+        NGX_LOG_ERR,
+        subrequest.log(),
+        "phantom_token: the authorization server sent X-Accel-Redirect to location \"{}\": set \
+         proxy_ignore_headers X-Accel-Redirect in the introspection location",
+        location
+    );
+}
+
 /// A JWT that did not go into the cache. One that is too large for the zone will be so each time,
 /// so this is said once a minute.
 pub fn not_stored(log: *mut ngx_log_t, key: &CacheKey, error: &InsertError) {

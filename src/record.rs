@@ -11,7 +11,6 @@ use crate::flight::Waiter;
 use crate::guard::Guard;
 use crate::introspection::Introspection;
 use crate::nginx::headers::Header;
-use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::{self, pool};
 
@@ -68,6 +67,8 @@ pub enum State {
 #[derive(Clone, Copy)]
 pub struct Refused {
     pub status: ngx_int_t,
+    pub challenge: Option<ngx_str_t>,
+    pub retry_after: Option<ngx_str_t>,
     pub body: &'static [u8],
     /// `$phantom_token_result`.
     pub result: &'static str,
@@ -93,8 +94,7 @@ pub struct Record {
     /// The headers of a refusal.
     pub challenge: Cell<Option<Header>>,
     pub retry_after: Cell<Option<Header>>,
-    /// Whether the answer's headers say that it must not be stored.
-    pub no_store: Cell<bool>,
+    pub no_store: Cell<Option<Header>>,
     /// What takes the place of NGINX's own error page, until it is sent.
     pub body: Cell<Option<&'static [u8]>>,
 }
@@ -152,18 +152,13 @@ impl Record {
     }
 
     /// What was decided for `guard` already, before an internal redirect.
-    pub fn decided(&self, guard: &Guard) -> Option<ngx_int_t> {
+    pub fn decided(&self, guard: &Guard) -> Option<State> {
         if self.question.get() != Some(guard.question) {
             return None;
         }
         match self.state.get() {
-            State::Granted(_) => Some(rc::OK),
-            State::Refused(refused) => Some(refused.status),
-            State::Overruled(refused) => {
-                self.state.set(State::Refused(refused));
-                self.challenge.get().into_iter().for_each(Header::restore);
-                Some(refused.status)
-            }
+            state @ (State::Granted(_) | State::Refused(_)) => Some(state),
+            State::Overruled(refused) => Some(State::Refused(refused)),
             State::New | State::Introspecting | State::Following | State::Options => None,
         }
     }
@@ -189,7 +184,7 @@ impl Record {
             cache_status: Cell::new(None),
             challenge: Cell::new(None),
             retry_after: Cell::new(None),
-            no_store: Cell::new(false),
+            no_store: Cell::new(None),
             body: Cell::new(None),
         };
         pool::allocate_with(request, record, Some(drop_record))

@@ -4,7 +4,9 @@
 //! `satisfy any`, `auth_delay`, `error_page`, HEAD and the request's body what they are for
 //! `auth_request`; the filters here give NGINX's error page its JSON form.
 
-use nginx_sys::{ngx_chain_t, ngx_int_t};
+use core::cell::Cell;
+
+use nginx_sys::{ngx_chain_t, ngx_int_t, ngx_str_t};
 use phantom_token_core::refusal::Refusal;
 
 use crate::guard::Guard;
@@ -29,39 +31,67 @@ pub fn refuse(
     if let Some(guard) = guard {
         guard.count_refusal(refusal);
     }
-    if let Some(challenge) = guard.and_then(|guard| guard.challenge.value(refusal)) {
-        let header = set_header(request, record.challenge.get(), &WWW_AUTHENTICATE, challenge)?;
-        request.headers_out().set_www_authenticate(header);
-        record.challenge.set(Some(header));
-    }
-    if let Some(retry_after) = refusal.retry_after() {
-        let header =
-            set_header(request, record.retry_after.get(), &RETRY_AFTER, retry_after.as_bytes())?;
-        record.retry_after.set(Some(header));
-    }
-    let status = ngx_int_t::try_from(refusal.status().as_u16()).unwrap_or_default();
-    record.state.set(State::Refused(Refused {
-        status,
+    let join = |value: &[u8]| request.join(&[value]);
+    let challenge = guard.and_then(|guard| guard.challenge.value(refusal));
+    let refused = Refused {
+        status: ngx_int_t::try_from(refusal.status().as_u16()).unwrap_or_default(),
+        challenge: challenge.map(join).transpose()?,
+        retry_after: refusal.retry_after().map(|value| join(value.as_bytes())).transpose()?,
         body: refusal.body(),
         result: refusal.result(),
-    }));
-    Ok(status)
+    };
+    repeat(request, record, refused)
 }
 
-/// Sets a header of the answer, which another refusal of the request may have set before.
+/// Refuses a request as it was refused before an internal redirect.
+///
+/// # Errors
+///
+/// The request's memory is used up.
+pub fn repeat(
+    request: Request,
+    record: &Record,
+    refused: Refused,
+) -> Result<ngx_int_t, OutOfMemory> {
+    if let Some(challenge) = refused.challenge {
+        set_header(request, &record.challenge, &WWW_AUTHENTICATE, challenge)?;
+    }
+    if let Some(challenge) = record.challenge.get() {
+        request.headers_out().set_www_authenticate(challenge);
+    }
+    if let Some(retry_after) = refused.retry_after {
+        set_header(request, &record.retry_after, &RETRY_AFTER, retry_after)?;
+    }
+    record.state.set(State::Refused(refused));
+    Ok(refused.status)
+}
+
+/// Sets a header of the answer. An earlier refusal of the request may have set it, and NGINX may
+/// have thrown all headers away since.
 fn set_header(
     request: Request,
-    header: Option<Header>,
+    place: &Cell<Option<Header>>,
     name: &'static Name,
-    value: &[u8],
-) -> Result<Header, OutOfMemory> {
-    let value = request.join(&[value])?;
-    let Some(header) = header else {
-        return request.headers_out().push(name, value);
-    };
-    header.set_value(value);
-    header.restore();
-    Ok(header)
+    value: ngx_str_t,
+) -> Result<(), OutOfMemory> {
+    match place.get().filter(|header| request.headers_out().has(*header, name)) {
+        Some(header) => {
+            header.set_value(value);
+            header.restore();
+        }
+        None => place.set(Some(request.headers_out().push(name, value)?)),
+    }
+    Ok(())
+}
+
+/// Takes the challenge of a refusal back that another module has overruled.
+pub fn take_challenge_back(request: Request, record: &Record) {
+    let challenge = record.challenge.get();
+    if let Some(challenge) =
+        challenge.filter(|header| request.headers_out().has(*header, &WWW_AUTHENTICATE))
+    {
+        challenge.take_back();
+    }
 }
 
 /// Gives the header of a refused request's response what is ours.
@@ -77,9 +107,7 @@ pub fn rewrite_header(mut request: Request) -> Result<(), OutOfMemory> {
     let State::Refused(refused) = record.state.get() else {
         return Ok(());
     };
-    if !record.no_store.replace(true) {
-        request.headers_out().push(&CACHE_CONTROL, nginx::string(b"no-store"))?;
-    }
+    set_header(request, &record.no_store, &CACHE_CONTROL, nginx::string(b"no-store"))?;
     if !is_built_in_page(&request, refused.status) {
         return Ok(());
     }

@@ -5,12 +5,13 @@ use core::ptr;
 
 use nginx_sys::{
     NGX_HTTP_POST, NGX_HTTP_SUBREQUEST_BACKGROUND, NGX_HTTP_SUBREQUEST_WAITED, ngx_chain_t,
-    ngx_http_post_request, ngx_http_post_subrequest_t, ngx_http_request_body_t, ngx_http_request_t,
-    ngx_http_subrequest, ngx_int_t, ngx_uint_t, off_t,
+    ngx_event_t, ngx_http_post_request, ngx_http_post_subrequest_t, ngx_http_request_body_t,
+    ngx_http_request_t, ngx_http_subrequest, ngx_int_t, ngx_uint_t, off_t,
 };
 
 use crate::guard::Guard;
 use crate::introspection::Introspection;
+use crate::nginx::event::Event;
 use crate::nginx::headers::HeadersIn;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
@@ -33,8 +34,38 @@ pub fn start(
     // The variables of a subrequest are its parent's: what one evaluates, the other would see.
     subrequest.raw_mut().variables = variables::fresh(request)?;
     let length = set_body(subrequest, form)?;
-    set_headers(subrequest, request, guard, length)
+    set_headers(subrequest, request, guard, length)?;
+    if subrequest.raw().background() == 1 {
+        keep_nudging(subrequest, introspection);
+    }
+    Ok(())
 }
+
+/// A subrequest that waits for the connection's timer, as one delayed by `limit_req` does, is woken
+/// by NGINX only while it is the active one, which a background subrequest never is.
+fn keep_nudging(subrequest: Request, introspection: &Introspection) {
+    // SAFETY: subrequest, introspection and event are in one pool, and the event is cancelled
+    // before that is gone; the log is the connection's.
+    let event = unsafe { Event::new(nudge, subrequest.as_ptr().cast(), subrequest.log()) };
+    introspection.nudge().get_or_init(|| event).after(NUDGE_MS);
+}
+
+unsafe extern "C" fn nudge(event: *mut ngx_event_t) {
+    // SAFETY: `keep_nudging` gave the event a subrequest that lives as long as the event.
+    let Some(subrequest) = (unsafe { Request::new((*event).data.cast()) }) else {
+        return;
+    };
+    let Some(introspection) = introspection_of(&subrequest).filter(|one| !one.is_finished()) else {
+        return;
+    };
+    if let Some(event) = introspection.nudge().get() {
+        event.after(NUDGE_MS);
+    }
+    subrequest.run_write_handler();
+}
+
+/// The time between two nudges in milliseconds.
+const NUDGE_MS: u64 = 50;
 
 /// The introspection that a subrequest is made for.
 pub fn introspection_of(request: &Request) -> Option<&Introspection> {

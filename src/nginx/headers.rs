@@ -153,6 +153,15 @@ impl HeadersOut {
         Ok(header)
     }
 
+    /// Whether a header that was appended under this name is still there: when NGINX makes a
+    /// response of its own, it may throw away what there was.
+    pub fn has(&self, header: Header, name: &Name) -> bool {
+        iter(&self.0.raw().headers_out.headers).any(|element| {
+            core::ptr::eq(element, header.as_ptr())
+                && core::ptr::eq(element.key.data, name.key.as_ptr())
+        })
+    }
+
     /// Makes a header the one that `satisfy any` takes back when another module allows the request.
     pub fn set_www_authenticate(&mut self, header: Header) {
         self.0.raw_mut().headers_out.www_authenticate = header.as_ptr();

@@ -3,8 +3,8 @@
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    ngx_http_core_loc_conf_t, ngx_http_request_t, ngx_log_t, ngx_pnalloc, ngx_pool_t, ngx_str_t,
-    ngx_table_elt_t,
+    ngx_http_core_loc_conf_t, ngx_http_request_t, ngx_http_run_posted_requests, ngx_log_t,
+    ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
 };
 use ngx::http::{HttpModule as _, HttpModuleLocationConf as _, NgxHttpCoreModule};
 
@@ -64,6 +64,39 @@ impl Request {
     pub fn log(self) -> *mut ngx_log_t {
         // SAFETY: a request always has a connection.
         unsafe { (*self.raw().connection).log }
+    }
+
+    /// Lets the request go on, as NGINX does when its connection can be written to. The request may
+    /// be gone afterwards.
+    pub fn run_write_handler(self) {
+        let connection = self.raw().connection;
+        let handler = self.raw().write_event_handler;
+        // SAFETY: the request is live. Its connection may be closed by the handler, but NGINX keeps
+        // the structure, in which it notes that.
+        unsafe {
+            if let Some(handler) = handler {
+                handler(self.as_ptr());
+            }
+            ngx_http_run_posted_requests(connection);
+        }
+    }
+
+    /// Whether an upstream has sent the request here with `X-Accel-Redirect`.
+    pub fn was_redirected_by_upstream(self) -> bool {
+        // SAFETY: an upstream lives as long as its request.
+        let upstream = unsafe { self.raw().upstream.as_ref() };
+        upstream.is_some_and(|upstream| !upstream.headers_in.x_accel_redirect.is_null())
+    }
+
+    /// Whether the request has a body that the client may still be sending.
+    pub fn has_body(self) -> bool {
+        let headers = &self.raw().headers_in;
+        headers.content_length_n > 0 || headers.chunked() == 1
+    }
+
+    /// Whether the connection is closed after the request.
+    pub fn is_last_of_connection(self) -> bool {
+        self.raw().keepalive() == 0
     }
 
     /// Whether the client has closed its connection.
