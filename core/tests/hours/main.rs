@@ -1,0 +1,60 @@
+//! Fifty hours in the life of a cache, in simulated time: what is served, beside what may be.
+//!
+//! Requests, revocations, purges, reloads, deaths of workers and jumps of the clock come at random,
+//! and the workers call the cache in the order in which the module does. The authorization server
+//! keeps a [`Ledger`](ledger::Ledger) of what it said, and each JWT that is served is held against
+//! it. The same seed makes the same hours; another one is taken from the environment:
+//!
+//! ```text
+//! PHANTOM_SEED=7 cargo test -p phantom-token-core --test hours
+//! ```
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, and that is all"
+)]
+
+mod accidents;
+mod exchange;
+mod introspection;
+mod ledger;
+mod location;
+#[path = "../cache/memory.rs"]
+#[allow(dead_code, reason = "shared with the other tests")]
+mod memory;
+mod server;
+mod simulation;
+mod tally;
+
+use simulation::Simulation;
+use std::{env, thread};
+
+const HOURS: u64 = 50;
+const SEED: u64 = 9068;
+
+#[test]
+fn no_jwt_is_served_past_its_exp_or_to_another_token_or_after_its_purge() {
+    let seed = Seed(env::var("PHANTOM_SEED").map_or(SEED, |seed| seed.parse().unwrap()));
+    let mut simulation = Simulation::new(seed.0);
+
+    // Panics at the first JWT that must not be served.
+    simulation.run(HOURS);
+
+    assert!(simulation.check().evictions > 1_000, "there was room for everything");
+    simulation.tally.assert_everything_happened();
+}
+
+/// Named if the test fails.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("to see this again: PHANTOM_SEED={}", self.0);
+        }
+    }
+}

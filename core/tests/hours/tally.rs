@@ -1,0 +1,118 @@
+//! What happened, and how often.
+
+use std::collections::BTreeMap;
+
+/// How often each kind of event happened.
+#[derive(Debug, Default)]
+pub struct Tally(BTreeMap<What, u64>);
+
+/// A kind of event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    Request,
+    // How a request ends.
+    LocalHit,
+    ZoneHit,
+    HitOfLeader,
+    OwnAnswer,
+    StaleWhileUpdating,
+    StaleAfterFailure,
+    Refused,
+    HungUp,
+    Died,
+    // What it meets on the way.
+    Bypassed,
+    Expired,
+    Led,
+    Followed,
+    Alone,
+    TookOver,
+    TimedOut,
+    FlightGone,
+    // What introspection leads to.
+    Introspection,
+    Renewal,
+    Stored,
+    NotStorable,
+    NotAdmitted,
+    Inactive,
+    ExpiredOnArrival,
+    Failed,
+    DroppedOnRefresh,
+    // What happens to all of them.
+    Revocation,
+    Logout,
+    TokenPurge,
+    PurgeInBetween,
+    PurgeOfAll,
+    Reload,
+    Death,
+    DeathBeforeLanding,
+    ClockForward,
+    ClockBackward,
+    Outage,
+}
+
+/// How a request ends; each ends in one way.
+const ENDS: [What; 9] = [
+    What::LocalHit,
+    What::ZoneHit,
+    What::HitOfLeader,
+    What::OwnAnswer,
+    What::StaleWhileUpdating,
+    What::StaleAfterFailure,
+    What::Refused,
+    What::HungUp,
+    What::Died,
+];
+
+const REST: [What; 27] = [
+    What::Bypassed,
+    What::Expired,
+    What::Led,
+    What::Followed,
+    What::Alone,
+    What::TookOver,
+    What::TimedOut,
+    What::FlightGone,
+    What::Introspection,
+    What::Renewal,
+    What::Stored,
+    What::NotStorable,
+    What::NotAdmitted,
+    What::Inactive,
+    What::ExpiredOnArrival,
+    What::Failed,
+    What::DroppedOnRefresh,
+    What::Revocation,
+    What::Logout,
+    What::TokenPurge,
+    What::PurgeInBetween,
+    What::PurgeOfAll,
+    What::Reload,
+    What::Death,
+    What::DeathBeforeLanding,
+    What::ClockForward,
+    What::ClockBackward,
+];
+
+impl Tally {
+    pub fn add(&mut self, what: What) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    pub fn of(&self, what: What) -> u64 {
+        self.0.get(&what).copied().unwrap_or_default()
+    }
+
+    /// Nothing is proved by what never happened, nor by a cache that is always empty.
+    pub fn assert_everything_happened(&self) {
+        for what in ENDS.into_iter().chain(REST).chain([What::Outage]) {
+            assert!(self.of(what) >= 10, "hardly ever: {what:?} of {self:?}");
+        }
+        let hits = self.of(What::LocalHit) + self.of(What::ZoneHit);
+        assert!(hits * 2 > self.of(What::Request), "too few hits: {self:?}");
+        let ends: u64 = ENDS.into_iter().map(|end| self.of(end)).sum();
+        assert_eq!(ends, self.of(What::Request), "a request was forgotten: {self:?}");
+    }
+}
