@@ -1,6 +1,6 @@
 //! Many requests at once, and the workers that they wait in.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use phantom_token_devkit::{Connection, Gateway, GatewayBuilder, Response, eventually};
 
@@ -70,11 +70,7 @@ impl Crowd {
 
 /// A connection to each worker that takes new ones, by process id.
 pub fn connection_to_each_worker(gateway: &Gateway) -> BTreeMap<u32, Connection> {
-    let retired = |worker: &u32| {
-        let line = format!("{worker}#{worker}: gracefully shutting down");
-        gateway.error_log().contains(&line)
-    };
-    let workers = gateway.workers().into_iter().filter(|worker| !retired(worker)).count();
+    let workers = configured_workers(gateway);
     let mut connections = BTreeMap::new();
     eventually(|| {
         let mut connection = gateway.connect();
@@ -82,7 +78,7 @@ pub fn connection_to_each_worker(gateway: &Gateway) -> BTreeMap<u32, Connection>
         connections.entry(worker.parse().unwrap()).or_insert(connection);
         (connections.len() >= workers).then_some(())
     })
-    .expect("connection to some worker");
+    .expect("a connection to each worker");
     connections
 }
 
@@ -111,6 +107,13 @@ pub fn count_of(answers: &[Response], cache_status: &str) -> usize {
 pub fn assert_all(answers: &[Response], status: u16) {
     let others: Vec<_> = answers.iter().filter(|answer| answer.status != status).collect();
     assert!(others.is_empty(), "{} of {} others: {:?}", others.len(), answers.len(), others[0]);
+}
+
+/// How many workers there are to be; not all of them need to have started yet.
+fn configured_workers(gateway: &Gateway) -> usize {
+    let config = fs::read_to_string(gateway.prefix().join("nginx.conf")).unwrap();
+    let workers = config.lines().find_map(|line| line.strip_prefix("worker_processes "));
+    workers.unwrap().trim_end_matches(';').parse().unwrap()
 }
 
 fn arrived(gateway: &Gateway) -> usize {

@@ -192,9 +192,14 @@ impl Nginx {
     /// When they do not within ten seconds.
     pub fn reload(&self) {
         let old = self.workers();
-        self.signal(Signal::HUP);
+        self.ask_to_reload();
         eventually(|| old.iter().all(|&worker| self.has_retired(worker)).then_some(()))
             .unwrap_or_else(|| panic!("the reload did not happen:\n{}", self.error_log()));
+    }
+
+    /// Asks it to reload the configuration; does not wait for that.
+    pub fn ask_to_reload(&self) {
+        self.signal(Signal::HUP);
     }
 
     /// Asks it to finish what is in flight and to end; does not wait for that.
