@@ -41,7 +41,6 @@ pub fn exchange(request: Request, record: &Record, guard: &Guard, token: OpaqueT
     };
     if guard.is_bypassed(request) {
         record.cache_status.set(Some(CacheStatus::Bypass));
-        guard.count(Counter::Bypass);
         return ask(request, record, guard, None);
     }
     let key = zone.key(token.as_bytes(), guard.profile);
@@ -109,8 +108,7 @@ fn use_local(
         if hit.touch {
             zone.touch(&Worker, key);
         }
-        record.cache_status.set(Some(CacheStatus::Hit));
-        guard.count(Counter::LocalHit);
+        record.cache_status.set(Some(CacheStatus::LocalHit));
         grant(request, record, guard, hit.jwt)
     });
     cell.set(Some(cache));
@@ -130,13 +128,12 @@ fn use_zone(
     };
     let generation = zone.generation();
     let found = zone.lookup(&Worker, key, now, jwt);
-    let (status, counter) = match found {
-        Lookup::Fresh { .. } | Lookup::Inactive { .. } => (CacheStatus::Hit, Counter::ZoneHit),
-        Lookup::Stale { .. } | Lookup::Expired => (CacheStatus::Expired, Counter::Expired),
-        Lookup::Miss => (CacheStatus::Miss, Counter::Miss),
+    let status = match found {
+        Lookup::Fresh { .. } | Lookup::Inactive { .. } => CacheStatus::ZoneHit,
+        Lookup::Stale { .. } | Lookup::Expired => CacheStatus::Expired,
+        Lookup::Miss => CacheStatus::Miss,
     };
     record.cache_status.set(Some(status));
-    guard.count(counter);
     match found {
         Lookup::Fresh { expires, fresh_until } => {
             guard.keep_local(*key, jwt, fresh_until, expires, generation);
@@ -158,7 +155,6 @@ fn board(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Ste
         Join::Alone => ask(request, record, guard, None),
         Join::Lead(ticket) => lead(request, record, guard, &key, ticket),
         Join::Follow(flight) => {
-            guard.count(Counter::Coalesced);
             flight::wait(request, record, guard, key, flight)?;
             Ok(rc::AGAIN)
         }
@@ -167,32 +163,52 @@ fn board(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Ste
 
 /// Introspects, unless another request has done so between the look into the cache and now.
 fn lead(request: Request, record: &Record, guard: &Guard, key: &CacheKey, ticket: Ticket) -> Step {
-    let mut jwt = JWT.take();
-    let found = guard.zone().map(|zone| (zone, zone.lookup(&Worker, key, now(), &mut jwt)));
-    let step = match found {
-        Some((zone, Lookup::Fresh { .. })) => {
-            zone.land(&Worker, ticket, Landing::Stored, monotonic_ms());
-            flight::wake(key);
-            record.cache_status.set(Some(CacheStatus::Coalesced));
-            grant(request, record, guard, &jwt)
-        }
-        _ => ask(request, record, guard, Some(ticket)),
+    let step = use_stored_meanwhile(request, record, guard, key);
+    let (Some(step), Some(zone)) = (step, guard.zone()) else {
+        return ask(request, record, guard, Some(ticket));
     };
+    zone.land(&Worker, ticket, Landing::Stored, monotonic_ms());
+    flight::wake(key);
+    step
+}
+
+/// Takes what another request has stored since this one looked into the cache.
+fn use_stored_meanwhile(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    key: &CacheKey,
+) -> Option<Step> {
+    let zone = guard.zone()?;
+    let mut jwt = JWT.take();
+    let found = zone.lookup(&Worker, key, now(), &mut jwt);
+    let step = matches!(found, Lookup::Fresh { .. }).then(|| {
+        record.cache_status.set(Some(CacheStatus::Coalesced));
+        grant(request, record, guard, &jwt)
+    });
     JWT.set(jwt);
     step
 }
 
 /// As [`board`], but with a stale JWT that spares the waiting.
 fn board_with_stale(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
-    match join(guard, &key) {
-        Join::Alone => return ask(request, record, guard, None),
-        Join::Lead(ticket) if guard.background_update.is_none() || !may_renew(request) => {
-            return ask(request, record, guard, Some(ticket));
-        }
-        Join::Lead(ticket) => renew(request, record, guard, ticket),
-        Join::Follow(_) => {}
+    let may_renew = guard.background_update.is_some() && may_renew(request);
+    if may_renew && !is_first(&key, now()) {
+        return serve_updating(request, record, guard, &key);
     }
-    match serve_stale(request, record, guard, &key, CacheStatus::Updating) {
+    match join(guard, &key) {
+        Join::Alone => ask(request, record, guard, None),
+        Join::Lead(ticket) if !may_renew => ask(request, record, guard, Some(ticket)),
+        Join::Lead(ticket) => {
+            renew(request, record, guard, ticket);
+            serve_updating(request, record, guard, &key)
+        }
+        Join::Follow(_) => serve_updating(request, record, guard, &key),
+    }
+}
+
+fn serve_updating(request: Request, record: &Record, guard: &Guard, key: &CacheKey) -> Step {
+    match serve_stale(request, record, guard, key, CacheStatus::Updating) {
         Some(step) => step,
         None => ask(request, record, guard, None),
     }
@@ -232,11 +248,9 @@ fn landed(
         Landing::NotStored => return ask(request, record, guard, None),
         Landing::Stored => {
             let key = zone.key(token.as_bytes(), guard.profile);
-            let found = use_cached(request, record, guard, &key);
-            record.cache_status.set(Some(CacheStatus::Coalesced));
-            return match found {
-                Found::Used(step) => step,
-                Found::Stale | Found::Nothing => ask(request, record, guard, None),
+            return match use_stored_meanwhile(request, record, guard, &key) {
+                Some(step) => step,
+                None => ask(request, record, guard, None),
             };
         }
         Landing::Inactive => Refusal::InactiveToken,
@@ -291,10 +305,6 @@ fn serve_stale(
     let found = zone.lookup(&Worker, key, now(), &mut jwt);
     let step = matches!(found, Lookup::Stale { .. } | Lookup::Fresh { .. }).then(|| {
         record.cache_status.set(Some(status));
-        guard.count(match status {
-            CacheStatus::Updating => Counter::Updating,
-            _ => Counter::Stale,
-        });
         grant(request, record, guard, &jwt)
     });
     JWT.set(jwt);
@@ -313,7 +323,11 @@ fn renew_soon(
     if !is_to_be_renewed(guard, fresh_until, now) || !may_renew(request) || !is_first(key, now) {
         return;
     }
-    if let Join::Lead(ticket) = join(guard, key) {
+    let Some(zone) = guard.zone() else {
+        return;
+    };
+    let joined = zone.join(&Worker, key, monotonic_ms(), guard.lock_timeout_ms);
+    if let Join::Lead(ticket) = joined {
         renew(request, record, guard, ticket);
     }
 }

@@ -30,6 +30,7 @@ pub fn grant(
     replace_authorization(request, authorization)?;
     record.state.set(State::Granted(authorization));
     guard.count(Counter::Granted);
+    guard.count_cache_status(record);
     Ok(rc::OK)
 }
 

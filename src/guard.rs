@@ -15,6 +15,7 @@ use crate::conf::OnOptions;
 use crate::nginx::WorkerCell;
 use crate::nginx::conf::Predicates;
 use crate::nginx::request::Request;
+use crate::record::Record;
 use crate::worker::{self, now};
 use crate::zone::CacheZone;
 
@@ -98,6 +99,13 @@ impl Guard {
     pub fn count(&self, counter: Counter) {
         if let Some(zone) = self.zone() {
             zone.counters().count(worker::line(), counter);
+        }
+    }
+
+    /// Counts where in the cache a request was answered from.
+    pub fn count_cache_status(&self, record: &Record) {
+        if let Some(status) = record.cache_status.get() {
+            self.count(status.counter());
         }
     }
 

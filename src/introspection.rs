@@ -100,7 +100,7 @@ impl Introspection {
     }
 
     /// Takes the end of the subrequest. If nobody waits for the answer, this reads it.
-    pub fn finish(&self, finalized: ngx_int_t) {
+    pub fn finish(&self, subrequest: Request, finalized: ngx_int_t) {
         self.capture.finish(finalized);
         if !self.background {
             return;
@@ -108,7 +108,7 @@ impl Introspection {
         if let Some(captured) = self.answer()
             && let Err(refusal) = self.conclude(&captured)
         {
-            log::renewal_failed(self.log, &refusal);
+            log::renewal_failed(subrequest.main(), &refusal);
         }
     }
 
@@ -232,7 +232,8 @@ impl Introspection {
         };
         let had_one = zone.remove(&Worker, &key);
         let stored = entry.is_some_and(|entry| self.store(entry));
-        if had_one {
+        // A renewal is of a JWT that a worker has, even if the zone has it no more.
+        if had_one || self.background {
             zone.forget_copies();
         }
         stored

@@ -98,9 +98,16 @@ pub fn served_stale(request: Request, refusal: &Refusal) {
 }
 
 /// A JWT in use could not be renewed.
-pub fn renewal_failed(log: *mut ngx_log_t, refusal: &Refusal) {
+pub fn renewal_failed(request: Request, refusal: &Refusal) {
     let level = level(refusal);
-    ngx_log_error!(level, log, "phantom_token: not renewed in the background: {}", refusal);
+    let location = request.location_name();
+    ngx_log_error!(
+        level,
+        request.log(),
+        "phantom_token: not renewed in the background for location \"{}\": {}",
+        location,
+        refusal
+    );
 }
 
 /// A location does without its cache, whose zone could not be used.

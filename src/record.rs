@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use core::ptr::NonNull;
 
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t};
-use phantom_token_core::cache::Profile;
+use phantom_token_core::cache::{Counter, Profile};
 
 use crate::flight::Waiter;
 use crate::guard::Guard;
@@ -17,7 +17,9 @@ use crate::nginx::{self, pool};
 /// `$phantom_token_cache_status`.
 #[derive(Clone, Copy)]
 pub enum CacheStatus {
-    Hit,
+    /// In the worker's own cache.
+    LocalHit,
+    ZoneHit,
     Miss,
     Expired,
     /// The answer to another request's introspection.
@@ -33,13 +35,27 @@ impl CacheStatus {
     /// The value of the variable.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Hit => "HIT",
+            Self::LocalHit | Self::ZoneHit => "HIT",
             Self::Miss => "MISS",
             Self::Expired => "EXPIRED",
             Self::Coalesced => "COALESCED",
             Self::Stale => "STALE",
             Self::Updating => "UPDATING",
             Self::Bypass => "BYPASS",
+        }
+    }
+
+    /// The counter of the status, of which each request that is granted or refused counts one.
+    pub fn counter(self) -> Counter {
+        match self {
+            Self::LocalHit => Counter::LocalHit,
+            Self::ZoneHit => Counter::ZoneHit,
+            Self::Miss => Counter::Miss,
+            Self::Expired => Counter::Expired,
+            Self::Coalesced => Counter::Coalesced,
+            Self::Stale => Counter::Stale,
+            Self::Updating => Counter::Updating,
+            Self::Bypass => Counter::Bypass,
         }
     }
 }

@@ -30,6 +30,7 @@ pub fn refuse(
     log::refusal(request, refusal);
     if let Some(guard) = guard {
         guard.count_refusal(refusal);
+        guard.count_cache_status(record);
     }
     let join = |value: &[u8]| request.join(&[value]);
     let challenge = guard.and_then(|guard| guard.challenge.value(refusal));

@@ -147,7 +147,7 @@ unsafe extern "C" fn done(
     if handed_on != rc::OK {
         return handed_on;
     }
-    introspection.finish(finalized);
+    introspection.finish(subrequest, finalized);
     let wakes_nobody = subrequest.raw().background() == 1;
     if let Some(parent) = subrequest.parent().filter(|_| wakes_nobody)
         && !introspection.is_in_background()
