@@ -36,7 +36,8 @@ pub struct Floor {
 /// How a JWT came to be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// It is the answer to the request's own question.
+    /// It is the answer to the request's own question. A purge while it was asked comes too late for
+    /// this request, but not for the cache.
     Own,
     /// It was in a cache, and fresh.
     Fresh,

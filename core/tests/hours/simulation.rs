@@ -227,7 +227,8 @@ impl Simulation {
         self.live_tokens[place]
     }
 
-    /// Makes a request wait.
+    /// Makes a request wait. The module wakes those in the leader's worker; here all look for
+    /// themselves, as those in other workers do.
     pub fn wait(&mut self, follower: Follower) {
         let left = follower.deadline.saturating_sub(self.monotonic_ms(follower.request.worker));
         let id = self.next_id();
