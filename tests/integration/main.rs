@@ -39,6 +39,7 @@ mod refused;
 mod reload_cache;
 mod request_body;
 mod sample_configurations;
+mod security_withheld_tokens;
 mod single_flight;
 mod stale;
 mod status;
