@@ -104,13 +104,16 @@ fn use_local(
     let mut cache = cell.take()?;
     let hit = cache.get(key, zone.generation(), now);
     // One that is about to go stale may have been renewed: the zone knows.
-    let step = hit.filter(|hit| !is_to_be_renewed(guard, hit.fresh_until, now)).map(|hit| {
-        if hit.touch {
-            zone.touch(&Worker, key);
-        }
+    let hit = hit.filter(|hit| !is_to_be_renewed(guard, hit.fresh_until, now));
+    // The zone may have dropped what turned out to be inactive.
+    let hit = hit.filter(|hit| !hit.touch || zone.touch(&Worker, key) != Some(false));
+    let step = hit.map(|hit| {
         record.cache_status.set(Some(CacheStatus::LocalHit));
         grant(request, record, guard, hit.jwt)
     });
+    if step.is_none() {
+        cache.remove(key);
+    }
     cell.set(Some(cache));
     step
 }

@@ -107,13 +107,14 @@ impl<'a> Shard<'a> {
         Ok(Lookup::Stale { expires, fresh_until })
     }
 
-    /// Marks the entry of `key` as in use; whether there is one.
+    /// Marks the entry of `key` as in use; whether there is one with a JWT.
     pub(super) fn touch(&self, key: &CacheKey) -> Result<bool, Corrupt> {
         let Some((_, entry)) = self.find(key)? else {
             return Ok(false);
         };
-        set(&entry.flags, get(&entry.flags) | IN_USE);
-        Ok(true)
+        let flags = get(&entry.flags);
+        set(&entry.flags, flags | IN_USE);
+        Ok(flags & INACTIVE == 0)
     }
 
     /// Stores `entry`, in place of what was stored for `key`. The caller made sure that it fits.

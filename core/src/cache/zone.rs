@@ -40,9 +40,10 @@ impl Zone {
             .unwrap_or(Lookup::Miss)
     }
 
-    /// Marks an answer as in use, as a lookup does, without reading it. Whether there is one.
-    pub fn touch(&self, process: &impl Process, key: &CacheKey) -> bool {
-        self.with_shard_of(key, process, |shard| shard.touch(key)).unwrap_or(false)
+    /// Marks an answer as in use, as a lookup does, without reading it. Whether there is one with a
+    /// JWT: a copy of one that is gone should go, too. `None` if the zone cannot be used just now.
+    pub fn touch(&self, process: &impl Process, key: &CacheKey) -> Option<bool> {
+        self.with_shard_of(key, process, |shard| shard.touch(key)).ok()
     }
 
     /// Stores an answer in place of the one that is stored for `key`, if any, and evicts others

@@ -34,9 +34,22 @@ fn a_touched_token_outlives_those_that_are_not() {
     zone.store_jwt("used", &[b'j'; 1000]);
     for number in 0..10_000 {
         zone.store_jwt(&number.to_string(), &[b'j'; 1000]);
-        assert!(zone.touch(&ALONE, &zone.key_of("used")));
+        assert_eq!(zone.touch(&ALONE, &zone.key_of("used")), Some(true));
     }
     assert!(zone.has("used"));
+}
+
+#[test]
+fn a_touch_tells_whether_the_jwt_is_still_there() {
+    let zone = TestZone::new(MEGABYTE);
+    let key = zone.key_of("token");
+    assert_eq!(zone.touch(&ALONE, &key), Some(false));
+
+    zone.store_jwt("token", &[b'j'; 1000]);
+    assert_eq!(zone.touch(&ALONE, &key), Some(true));
+
+    zone.store("token", zone.fresh(Answer::Inactive)).unwrap();
+    assert_eq!(zone.touch(&ALONE, &key), Some(false));
 }
 
 #[test]

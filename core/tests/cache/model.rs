@@ -60,7 +60,7 @@ impl Model {
             }
             Operation::Lookup(key) => self.lookup(key),
             Operation::Touch(key) => {
-                let found = self.zone.touch(&ALONE, &self.key(key));
+                let found = self.zone.touch(&ALONE, &self.key(key)) == Some(true);
                 assert!(!found || self.known.contains_key(&key));
             }
             Operation::Remove(key) => {

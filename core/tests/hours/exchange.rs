@@ -86,8 +86,9 @@ impl Simulation {
         if self.is_to_be_renewed(request, fresh_until, now) {
             return false;
         }
-        if touch {
-            zone.touch(&*process, &key);
+        if touch && zone.touch(&*process, &key) == Some(false) {
+            self.workers.get_mut(&request.worker).unwrap().cache.remove(&key);
+            return false;
         }
         self.grant(request, &jwt, Way::Fresh, floor, What::LocalHit);
         true
