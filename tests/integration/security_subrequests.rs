@@ -135,14 +135,15 @@ fn a_late_answer_is_not_taken_for_that_of_another_endpoint() {
             in_place.address()
         ),
     );
-    // While a part before it is slow, the introspection of a part is not the active request.
+    // The end of the part before it wakes the part that waits for its introspection.
     write_page(&gateway, &["/slow", "/one"]);
     let (gate, slow_gate) = (Gate::closed(), Gate::closed());
     let [late, other] = [1, 2].map(numbered_jwt);
     gateway.api.answer("/slow", Answer::status(200).after(&slow_gate));
     gateway.authorization_server.answer("opaque", Answer::status(403));
-    in_place.answer("opaque", Answer::jwt(&late).max_age(60).after(&gate));
-    others.answer("opaque", Answer::jwt(&other).max_age(60).after(&gate).byte_by_byte());
+    let storable = |jwt| Answer::jwt(jwt).max_age(60).byte_by_byte();
+    in_place.answer("opaque", storable(&late).after(&gate));
+    others.answer("opaque", storable(&other).after(&gate));
     let mut connection = gateway.connect();
 
     connection.write(&gateway.get("/page.html").bearer("opaque").to_bytes());
