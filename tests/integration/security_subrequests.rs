@@ -25,11 +25,11 @@ fn a_mirror_that_cannot_be_introspected_leaves_the_worker_and_the_request_alone(
                 &mirrored,
                 &format!("{error_page} location = /ask {{ internal; {introspection} }}"),
             );
-            let (workers, gate) = (gateway.workers(), Gate::closed());
+            let gate = Gate::closed();
             gateway.api.answer("/slow", Answer::status(200).after(&gate));
             let mut connection = gateway.connect();
 
-            // The mirror ends before the request does, and the request before the mirror.
+            // The first mirror ends before the request that it is of.
             connection.write(&gateway.get("/slow").bearer("one").to_bytes());
             gateway.wait_for_log("refused in location \"/mirror\"");
             gate.open();
@@ -37,8 +37,8 @@ fn a_mirror_that_cannot_be_introspected_leaves_the_worker_and_the_request_alone(
             let quick = gateway.get("/quick").bearer("two").send_on(&mut connection);
             let next = gateway.get("/quick").bearer("three").send_on(&mut connection);
 
+            // That a worker died would be in the log, which is looked at in the end.
             assert_eq!((slow.status, quick.status, next.status), (200, 200, 200), "{case}");
-            assert_eq!(gateway.workers(), workers, "{case}");
             assert_eq!((gateway.api.count(), mirrored.count()), (3, 0), "{case}");
         }
     }
