@@ -1,8 +1,13 @@
 //! Measures the module beside bare NGINX and its alternatives; `scripts/bench` runs it.
 
+mod authority;
 mod budget;
+mod burst;
+mod chart;
 mod counting;
 mod cpu;
+mod faults;
+mod goals;
 mod h2load;
 mod http;
 mod load;
@@ -10,7 +15,9 @@ mod machine;
 mod nginx;
 mod options;
 mod profile;
+mod report;
 mod setting;
+mod start;
 mod statistics;
 mod throughput;
 
@@ -18,6 +25,7 @@ use std::{error::Error, path::Path, process::ExitCode};
 
 use counting::Extent;
 use options::{Options, USAGE};
+use report::Results;
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -38,21 +46,30 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
-    match &options.budget {
-        Some(file) => check_budget(options, file),
-        None => {
-            for s in throughput::measure(options)? {
-                println!("{}", s.title);
-                for r in s.rows {
-                    println!(
-                        "  {:36} {:7.2} {:.3} ({:.3}-{:.3}) {:7.0} {:?} {:?}",
-                        r.name, r.cpu, r.ratio.0, r.ratio.1, r.ratio.2, r.rate, r.latency, r.memory
-                    );
-                }
-            }
-            Ok(true)
-        }
+    if let Some(file) = &options.budget {
+        return check_budget(options, file);
     }
+    let mut results = Results::default();
+    if options.wants("counts") {
+        results.counts = counting::count(&options.folder, Extent::Everything)?;
+    }
+    if options.wants("throughput") {
+        results.scenes = throughput::measure(options)?;
+    }
+    if options.wants("burst") {
+        results.bursts = burst::measure(options)?;
+    }
+    if options.wants("start") {
+        results.starts = start::measure(options)?;
+    }
+    if options.wants("faults") {
+        results.faults = faults::measure(options)?;
+    }
+    match &options.report {
+        Some(folder) => results.write(folder)?,
+        None => println!("{}", results.markdown(false)),
+    }
+    Ok(true)
 }
 
 fn check_budget(options: &Options, file: &Path) -> Result<bool, Box<dyn Error>> {

@@ -90,6 +90,17 @@ impl Setting<'_> {
     /// What stock NGINX offers: `auth_request`, with its answers cached in that folder if one is
     /// given. It cannot read a body, so it gets the JWT in a header.
     pub fn auth_request(&self, cache: Option<&str>) -> String {
+        self.auth_request_with(cache, "", "")
+    }
+
+    /// The same with these directives more, in the protected location and in that of the
+    /// introspection.
+    pub fn auth_request_with(
+        &self,
+        cache: Option<&str>,
+        protected: &str,
+        introspecting: &str,
+    ) -> String {
         let zone = self.zone;
         let http = cache.map_or(String::new(), |folder| {
             format!(
@@ -105,14 +116,16 @@ impl Setting<'_> {
              proxy_set_header Content-Type application/x-www-form-urlencoded;\n\
              proxy_method POST;\nproxy_set_body \"token=$http_authorization\";\n\
              proxy_buffer_size {buffer};\nproxy_buffers 8 {buffer};\n{cached}\
-             proxy_pass http://authorization_server{path};\n}}\n",
+             {introspecting}\nproxy_pass http://authorization_server{path};\n}}\n",
             buffer = if self.jwt > 3000 { "32k" } else { "4k" },
             cached = if cache.is_some() { cached } else { "" },
             path = self.path("header"),
         );
-        let location = "auth_request /introspect;\nauth_request_set $jwt $upstream_http_x_jwt;\n\
-                        proxy_set_header Authorization \"Bearer $jwt\";\n";
-        self.gateway(&http, location, &introspection)
+        let location = format!(
+            "auth_request /introspect;\nauth_request_set $jwt $upstream_http_x_jwt;\n\
+             proxy_set_header Authorization \"Bearer $jwt\";\n{protected}\n"
+        );
+        self.gateway(&http, &location, &introspection)
     }
 
     /// A configuration that the user wrote, with its placeholders filled in.
