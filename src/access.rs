@@ -4,8 +4,8 @@ use nginx_sys::{
     NGX_HTTP_OPTIONS, ngx_array_push, ngx_conf_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
     ngx_http_phases_NGX_HTTP_ACCESS_PHASE as ACCESS,
     ngx_http_phases_NGX_HTTP_PREACCESS_PHASE as PREACCESS,
-    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as PRECONTENT, ngx_http_request_t, ngx_int_t,
-    ngx_uint_t,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as PRECONTENT,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE as REWRITE, ngx_http_request_t, ngx_int_t, ngx_uint_t,
 };
 use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
 use phantom_token_core::bearer;
@@ -34,7 +34,8 @@ pub unsafe fn register(cf: *mut ngx_conf_t) -> Option<()> {
     // SAFETY: the caller's parser is live.
     let core: &mut ngx_http_core_main_conf_t =
         NgxHttpCoreModule::main_conf_mut(unsafe { cf.as_ref() }?)?;
-    let handlers: [(u32, ngx_http_handler_pt); 3] = [
+    let handlers: [(u32, ngx_http_handler_pt); 4] = [
+        (REWRITE, Some(after_redirect)),
         (PREACCESS, Some(of_subrequest)),
         (ACCESS, Some(of_main_request)),
         (PRECONTENT, Some(before_content)),
@@ -76,50 +77,61 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
     }
 }
 
-/// No token that was refused goes on, be it that `satisfy any` overruled the refusal, or that the
-/// request was redirected to an error page.
+/// A request that was refused goes to its error page without its token. This is the first phase
+/// after the redirect, before anything there reads the header.
+unsafe extern "C" fn after_redirect(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: NGINX calls a handler with a live request.
+    let Some(request) = (unsafe { Request::new(r) }).filter(|request| request.is_internal()) else {
+        return rc::DECLINED;
+    };
+    match Record::of(&request).map(|record| record.state.get()) {
+        Some(State::Refused(_)) => withheld(request, grant::withhold_token(request)),
+        _ => rc::DECLINED,
+    }
+}
+
+/// A request that gets here was let pass by another module if it was not by this one, by reason of
+/// `satisfy any`.
 unsafe extern "C" fn before_content(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: NGINX calls a handler with a live request.
     let Some(request) = (unsafe { Request::new(r) }).filter(|request| request.is_main()) else {
         return rc::DECLINED;
     };
-    withhold(request).map_or_else(|OutOfMemory| out_of_memory(request), |()| rc::DECLINED)
-}
-
-fn withhold(request: Request) -> Result<(), OutOfMemory> {
     let conf = Module::location_conf(request.raw());
-    let is_protected = matches!(conf.map(|conf| &conf.protection), Some(Protection::On(_)));
+    if !matches!(conf.map(|conf| &conf.protection), Some(Protection::On(_))) {
+        return rc::DECLINED;
+    }
     let Some(record) = Record::of(&request) else {
-        // With `satisfy any`, our handler may not even have been asked.
-        return if is_protected { grant::withhold_opaque_token(request) } else { Ok(()) };
+        // Our handler was not even asked.
+        return withheld(request, grant::withhold_opaque_token(request));
     };
     let State::Refused(refused) = record.state.get() else {
-        return Ok(());
+        return rc::DECLINED;
     };
-    if is_protected {
-        record.state.set(State::Overruled(refused));
-        refusal::take_challenge_back(request, record);
-    }
-    grant::withhold_token(request)
+    record.state.set(State::Overruled(refused));
+    refusal::take_challenge_back(request, record);
+    withheld(request, grant::withhold_token(request))
+}
+
+fn withheld(request: Request, done: Result<(), OutOfMemory>) -> ngx_int_t {
+    done.map_or_else(|OutOfMemory| out_of_memory(request), |()| rc::DECLINED)
 }
 
 fn check_introspection(request: Request, introspection: &Introspection) -> ngx_int_t {
     if !introspection.is_ready() {
         return rc::INTERNAL_SERVER_ERROR;
     }
-    if request.was_redirected_by_upstream() {
+    let to_error_page = introspection.goes_to_error_page();
+    if request.was_redirected_by_upstream() && !to_error_page {
         log::redirected(request);
         return rc::BAD_GATEWAY;
     }
-    let conf = Module::location_conf(request.raw());
-    let Some(Protection::On(guard)) = conf.map(|conf| &conf.protection) else {
-        return rc::DECLINED;
-    };
-    if !subrequest::is_astray(request, guard) {
-        return rc::DECLINED;
+    let endpoint = &introspection.guard().endpoint;
+    if !to_error_page && subrequest::is_astray(request, endpoint) {
+        log::astray(request, endpoint);
+        return rc::INTERNAL_SERVER_ERROR;
     }
-    log::astray(request, guard);
-    rc::INTERNAL_SERVER_ERROR
+    rc::DECLINED
 }
 
 fn check(request: Request) -> ngx_int_t {

@@ -100,15 +100,15 @@ pub enum GuardError {
     )]
     NoEndpoint(String),
     #[error(
-        "\"phantom_token on\" protects location \"{0}\" that is its own introspection endpoint, \
-         which needs \"internal\" or \"phantom_token off\""
+        "\"phantom_token on\" protects location \"{0}\" that is its own introspection endpoint: name \
+         another location, or, if it does lead to the authorization server, make it \"internal\""
     )]
     OwnEndpoint(String),
     #[error("\"phantom_token_realm\" directive: {0}")]
     Realm(ChallengeSyntaxError),
     #[error("\"phantom_token_scopes\" or \"phantom_token_scope\" directive: {0}")]
     Scope(ChallengeSyntaxError),
-    #[error("the cache of \"phantom_token\": {0}")]
+    #[error("\"phantom_token_cache\": {0}")]
     Zone(#[from] ZoneError),
 }
 

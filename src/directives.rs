@@ -24,6 +24,10 @@ use crate::nginx;
 use crate::nginx::conf::{self, ConfExt as _, Predicates};
 use crate::{purge, status};
 
+/// In bytes; longer ones do not fit into a header.
+const LONGEST_SECRET: usize = 4096;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Seconds before the end of freshness, if `phantom_token_cache_background_update` does not say.
 const RENEW_BEFORE: u64 = 5;
 
@@ -77,6 +81,8 @@ enum SettingError {
     File { path: PathBuf, error: std::io::Error },
     #[error("\"{}\" is empty", path.display())]
     EmptyFile { path: PathBuf },
+    #[error("\"{}\" is not one line of text with a secret in it", path.display())]
+    NotASecret { path: PathBuf },
 }
 
 type Setting = Result<(), SettingError>;
@@ -263,6 +269,9 @@ fn text(value: &[u8], expected: &'static str) -> Result<String, SettingError> {
 fn endpoint(value: &[u8]) -> Result<Rc<[u8]>, SettingError> {
     const EXPECTED: &str = "the name of a location, without arguments";
     let strange = |byte: &u8| byte.is_ascii_control() || b" ?#$".contains(byte);
+    if value.windows(3).any(|part| part == b"://") {
+        return Err(unexpected("the name of a location, not a URL", value));
+    }
     if value.is_empty() || value.starts_with(b"@") || value.iter().any(strange) {
         return Err(unexpected(EXPECTED, value));
     }
@@ -290,6 +299,12 @@ fn credential(
     let secret = content.trim_ascii_end();
     if secret.is_empty() {
         return Err(SettingError::EmptyFile { path });
+    }
+    if secret.len() > LONGEST_SECRET
+        || secret.iter().any(u8::is_ascii_control)
+        || secret.starts_with(BYTE_ORDER_MARK)
+    {
+        return Err(SettingError::NotASecret { path });
     }
     Ok(Rc::new(ClientCredential::new(id, secret)))
 }

@@ -67,27 +67,28 @@ fn authorization(request: &Request) -> Option<&[u8]> {
 
 fn remove_authorization(request: Request) -> Result<(), OutOfMemory> {
     HeadersIn::copy_with_authorization(request, None)?;
-    forget_variable(request);
-    Ok(())
+    forget_variable(request)
 }
 
-fn replace_authorization(mut request: Request, value: ngx_str_t) -> Result<(), OutOfMemory> {
+fn replace_authorization(request: Request, value: ngx_str_t) -> Result<(), OutOfMemory> {
     if request.is_main() {
-        request.set_authorization(value);
+        HeadersIn::set_authorization(request, value)?;
     } else {
-        // The headers and the variables of a subrequest are those of its main request, which may
-        // be meant for somebody else.
+        // The headers of a subrequest are those of its main request, which may be meant for
+        // somebody else.
         HeadersIn::copy_with_authorization(request, Some(value))?;
+    }
+    forget_variable(request)
+}
+
+/// `$http_authorization` may have been read before, and NGINX remembers what it was then. A
+/// subrequest shares that memory with its main request, unless it gets its own.
+fn forget_variable(mut request: Request) -> Result<(), OutOfMemory> {
+    if !request.is_main() {
         request.raw_mut().variables = variables::copy(request)?;
     }
-    forget_variable(request);
-    Ok(())
-}
-
-/// `$http_authorization` may have been read before, and NGINX remembers what it was then.
-fn forget_variable(request: Request) {
     let Some(index) = crate::variables::authorization_index(&request) else {
-        return;
+        return Ok(());
     };
     // SAFETY: NGINX gave us the index, and a request has a place for each indexed variable.
     unsafe {
@@ -95,4 +96,5 @@ fn forget_variable(request: Request) {
         (*variable).set_valid(0);
         (*variable).set_not_found(0);
     }
+    Ok(())
 }

@@ -42,6 +42,7 @@ pub struct Introspection {
     background: bool,
     /// Whether the subrequest has got all that it needs.
     ready: Cell<bool>,
+    error_noted: Cell<bool>,
     nudge: OnceCell<Event>,
 }
 
@@ -77,6 +78,7 @@ pub fn start<'a>(
         ticket: Cell::new(purpose.ticket),
         background,
         ready: Cell::new(false),
+        error_noted: Cell::new(false),
         nudge: OnceCell::new(),
     };
     let introspection = pool::allocate(request, introspection)?;
@@ -110,6 +112,16 @@ impl Introspection {
         {
             log::renewal_failed(subrequest.main(), &refusal);
         }
+    }
+
+    /// Notes that NGINX makes the response to an error, for which there may be an error page.
+    pub fn note_error(&self) {
+        self.error_noted.set(true);
+    }
+
+    /// Whether an error led the subrequest to where it is, asked once there.
+    pub fn goes_to_error_page(&self) -> bool {
+        self.error_noted.take()
     }
 
     /// Whether the subrequest is over.
@@ -246,7 +258,8 @@ impl Introspection {
         }
     }
 
-    fn guard(&self) -> &Guard {
+    /// The location that it is made for.
+    pub fn guard(&self) -> &Guard {
         // SAFETY: a guard lives as long as the configuration, which outlives its requests.
         unsafe { self.guard.as_ref() }
     }

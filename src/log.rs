@@ -5,7 +5,6 @@ use ngx::ngx_log_error;
 use phantom_token_core::cache::{CacheKey, InsertError};
 use phantom_token_core::refusal::{Refusal, Severity};
 
-use crate::guard::Guard;
 use crate::nginx::WorkerCell;
 use crate::nginx::request::Request;
 
@@ -13,6 +12,8 @@ use crate::nginx::request::Request;
 pub fn refusal(request: Request, refusal: &Refusal) {
     let level = level(refusal);
     let location = request.location_name();
+    // After a proxied introspection it would be "sending to client", which ends the sentence badly.
+    request.set_log_action(c"checking the token");
     ngx_log_error!(
         level,
         request.log(),
@@ -45,14 +46,13 @@ pub fn second_authorization(request: Request) {
 }
 
 /// The endpoint's name leads somewhere else.
-pub fn astray(subrequest: Request, guard: &Guard) {
-    let endpoint = String::from_utf8_lossy(&guard.endpoint);
+pub fn astray(subrequest: Request, endpoint: &[u8]) {
     ngx_log_error!(
         NGX_LOG_ERR,
         subrequest.log(),
-        "phantom_token: introspection endpoint \"{}\" leads to location \"{}\", which is itself protected: \
-         declare a location of that name, with \"internal\"",
-        endpoint,
+        "phantom_token: introspection endpoint \"{}\" leads to location \"{}\": declare a location of \
+         that name, with \"internal\"",
+        String::from_utf8_lossy(endpoint),
         subrequest.location_name()
     );
 }

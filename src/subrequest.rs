@@ -83,13 +83,14 @@ pub fn introspection_of(request: &Request) -> Option<&Introspection> {
     unsafe { callback.data.cast::<Introspection>().as_ref() }
 }
 
-/// Whether an introspection was led into a location that needs one itself, and is not the one that
-/// the endpoint names: the API, most likely, which must not be asked.
-pub fn is_astray(subrequest: Request, guard: &Guard) -> bool {
-    let location = subrequest.location_name();
-    !subrequest.is_in_internal_location()
-        && !location.starts_with('@')
-        && location.as_bytes() != &*guard.endpoint
+/// Whether an introspection was led into a location that is not the endpoint's: the API, most
+/// likely, which must not be asked. The endpoint's has its name, or a longer path above it, or is
+/// one that no client's URI leads to, or a pattern.
+pub fn is_astray(subrequest: Request, endpoint: &[u8]) -> bool {
+    let location = subrequest.location_name().as_bytes();
+    let is_above = location.len() > 1 && location.ends_with(b"/") && endpoint.starts_with(location);
+    let is_hidden = subrequest.is_in_internal_location() || location.starts_with(b"@");
+    location != endpoint && !is_above && !is_hidden && !subrequest.is_in_pattern_location()
 }
 
 fn make(
@@ -145,6 +146,7 @@ unsafe extern "C" fn done(
     };
     let handed_on = handed_on(subrequest, finalized);
     if handed_on != rc::OK {
+        introspection.note_error();
         return handed_on;
     }
     introspection.finish(subrequest, finalized);

@@ -6,8 +6,8 @@ use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_LOG_ERR, NGX_LOG_NOTICE, ngx_conf_t, ngx_int_t, ngx_pagesize, ngx_shared_memory_add,
-    ngx_shm_zone_t, ngx_slab_pool_t, ngx_str_t,
+    NGX_LOG_DEBUG, NGX_LOG_ERR, NGX_LOG_NOTICE, ngx_conf_t, ngx_int_t, ngx_pagesize,
+    ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_pool_t, ngx_str_t, ngx_test_config,
 };
 use ngx::http::{HttpModule as _, HttpModuleMainConf as _};
 use ngx::ngx_log_error;
@@ -196,8 +196,11 @@ unsafe extern "C" fn init(shm_zone: *mut ngx_shm_zone_t, inherited: *mut c_void)
     match memory {
         Ok(memory) => {
             let kept = if inherited.is_null() { "new" } else { "kept" };
+            // SAFETY: NGINX sets it before it reads its configuration.
+            let level =
+                if unsafe { ngx_test_config } == 0 { NGX_LOG_NOTICE } else { NGX_LOG_DEBUG };
             ngx_log_error!(
-                NGX_LOG_NOTICE,
+                level,
                 log,
                 "phantom_token: cache zone \"{}\" of {} bytes is {}",
                 zone.name,

@@ -123,6 +123,19 @@ impl HeadersIn {
         Ok(())
     }
 
+    /// Gives a main request this Authorization, in place of the one it has, if any.
+    pub fn set_authorization(mut request: Request, value: ngx_str_t) -> Result<(), OutOfMemory> {
+        // SAFETY: a parsed header lives as long as the request.
+        match unsafe { request.raw().headers_in.authorization.as_mut() } {
+            Some(header) => header.value = value,
+            None => {
+                let header = Self(request).push("authorization", value)?;
+                request.raw_mut().headers_in.authorization = header.as_ptr();
+            }
+        }
+        Ok(())
+    }
+
     /// Appends a header; `key` is the name in lower case, as HTTP/2 writes it.
     pub fn push(&mut self, key: &'static str, value: ngx_str_t) -> Result<Header, OutOfMemory> {
         let header = push(&mut self.fields().headers)?;

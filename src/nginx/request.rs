@@ -1,5 +1,6 @@
 //! A request of NGINX, as the rest of the module sees it.
 
+use core::ffi::CStr;
 use core::ptr::NonNull;
 
 use nginx_sys::{
@@ -81,6 +82,11 @@ impl Request {
         }
     }
 
+    /// Whether the request came to its location by an internal redirect or as a subrequest.
+    pub fn is_internal(self) -> bool {
+        self.raw().internal() == 1
+    }
+
     /// Whether an upstream has sent the request here with `X-Accel-Redirect`.
     pub fn was_redirected_by_upstream(self) -> bool {
         // SAFETY: an upstream lives as long as its request.
@@ -105,6 +111,12 @@ impl Request {
         unsafe { (*self.raw().connection).error() == 1 }
     }
 
+    /// What NGINX says that it was doing in lines of the error log, behind "while".
+    pub fn set_log_action(self, action: &'static CStr) {
+        // SAFETY: a connection has a log, whose action is only read.
+        unsafe { (*self.log()).action = action.as_ptr().cast_mut() };
+    }
+
     /// The name of the location that the request is in.
     pub fn location_name(&self) -> &str {
         // SAFETY: names of locations live as long as the configuration, which outlives requests.
@@ -115,6 +127,17 @@ impl Request {
     /// Whether NGINX lets no client's URI lead to the location that the request is in.
     pub fn is_in_internal_location(self) -> bool {
         self.core_location().is_some_and(|core| core.internal == 1)
+    }
+
+    /// Whether the location that the request is in is a regular expression.
+    #[cfg(ngx_feature = "pcre")]
+    pub fn is_in_pattern_location(self) -> bool {
+        self.core_location().is_some_and(|core| !core.regex.is_null())
+    }
+
+    #[cfg(not(ngx_feature = "pcre"))]
+    pub fn is_in_pattern_location(self) -> bool {
+        false
     }
 
     /// Whether the client sent more than one Authorization header. NGINX refuses that itself since
@@ -184,15 +207,5 @@ impl Request {
     pub fn set_context<T>(self, context: NonNull<T>) {
         // SAFETY: `ctx` has a place for each HTTP module.
         unsafe { *self.raw().ctx.add(Module::module().ctx_index) = context.as_ptr().cast() };
-    }
-
-    /// Replaces the value of the request's Authorization header.
-    pub fn set_authorization(self, value: ngx_str_t) {
-        // SAFETY: a parsed header lives as long as the request.
-        let header: Option<&mut ngx_table_elt_t> =
-            unsafe { self.raw().headers_in.authorization.as_mut() };
-        if let Some(header) = header {
-            header.value = value;
-        }
     }
 }
