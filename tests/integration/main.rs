@@ -40,6 +40,7 @@ mod reload_cache;
 mod request_body;
 mod sample_configurations;
 mod security_cache;
+mod security_error_pages;
 mod security_refusals;
 mod security_subrequests;
 mod security_withheld_tokens;

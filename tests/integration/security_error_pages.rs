@@ -1,0 +1,171 @@
+//! What is left of a refused token on the way to an error page, and of one whose endpoint is not
+//! where its name leads.
+
+use std::fs;
+
+use phantom_token_devkit::{Answer, Gateway, Nginx};
+
+/// `/open` and `@plain` lead to the API, which may not see a refused token there.
+const ERROR_PAGES: &str = "location @plain { proxy_pass http://{api}; }
+     location /open { proxy_pass http://{api}; }";
+
+fn assert_no_authorization(gateway: &Gateway, what: &str) {
+    for request in gateway.api.requests() {
+        assert_eq!(request.header("authorization"), None, "{what}: {}", request.target);
+    }
+}
+
+#[test]
+fn an_included_part_that_is_refused_goes_to_its_error_page_without_the_token() {
+    let gateway = Gateway::with_server(&format!(
+        "location = /page.html {{ ssi on; root html; }}
+         location /part {{
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             error_page 401 502 = @plain;
+             error_page 503 /open;
+             proxy_pass http://{{api}};
+         }}
+         {ERROR_PAGES}"
+    ));
+    let page = gateway.prefix().join("html/page.html");
+    fs::write(page, "<!--#include virtual=\"/part\" -->").unwrap();
+    gateway.authorization_server.answer("failing", Answer::status(500));
+    gateway.authorization_server.answer("unavailable", Answer::status(503));
+
+    for token in ["failing", "inactive", "unavailable"] {
+        assert_eq!(gateway.get("/page.html").bearer(token).send().status, 200);
+    }
+
+    assert_eq!(gateway.api.count(), 3);
+    assert_no_authorization(&gateway, "include");
+}
+
+#[test]
+fn a_refused_mirror_goes_to_an_inherited_error_page_without_the_token() {
+    let gateway = Gateway::with_server(&format!(
+        "error_page 401 502 = @plain;
+         location /things {{ mirror /mirrored; return 204; }}
+         location /mirrored {{
+             internal;
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             proxy_pass http://{{api}};
+         }}
+         {ERROR_PAGES}"
+    ));
+    let mut connection = gateway.connect();
+
+    // The second is answered when the first one's mirror is done.
+    for _ in 0..2 {
+        gateway.get("/things").bearer("inactive").send_on(&mut connection);
+    }
+
+    assert_no_authorization(&gateway, "mirror");
+}
+
+#[test]
+fn nothing_on_the_way_to_an_error_page_reads_the_refused_token() {
+    let gateway = Gateway::with_server(
+        "location /things {
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             error_page 401 = /page;
+             proxy_pass http://{api};
+         }
+         location /page {
+             auth_request /check;
+             mirror /mirrored;
+             set $token $http_authorization;
+             proxy_set_header X-Token $token;
+             proxy_pass http://{api};
+         }
+         location /mirrored { internal; proxy_pass http://{api}; }
+         location /check { internal; proxy_pass http://{api}; }",
+    );
+    let mut connection = gateway.connect();
+
+    for _ in 0..2 {
+        gateway.get("/things").bearer("inactive").send_on(&mut connection);
+    }
+
+    assert!(gateway.api.count() >= 4);
+    assert_no_authorization(&gateway, "error page");
+    for request in gateway.api.requests() {
+        assert!(!request.header("x-token").is_some_and(|token| token.contains("inactive")));
+    }
+}
+
+#[test]
+fn an_error_page_for_introspection_is_not_taken_for_x_accel_redirect() {
+    let gateway = Gateway::with_server(
+        "location / {
+             phantom_token on;
+             phantom_token_introspection_endpoint /ask;
+             proxy_pass http://{api};
+         }
+         location = /ask {
+             internal;
+             proxy_pass http://{as};
+             proxy_intercept_errors on;
+             error_page 500 = /second;
+         }
+         location = /second { internal; return 204; }",
+    );
+    let answer = Answer::status(500).header("X-Accel-Redirect", "/elsewhere");
+    gateway.authorization_server.answer("opaque", answer);
+
+    let response = gateway.get("/").bearer("opaque").send();
+
+    assert_eq!(response.status, 401, "the second server says that it is inactive");
+}
+
+#[test]
+fn a_misspelt_endpoint_sends_nothing_to_where_it_leads() {
+    let gateway = Gateway::with_server(
+        "location /things {
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspektion;
+             phantom_token_client_credential gateway secret;
+             proxy_pass http://{api};
+         }
+         location / { proxy_pass http://{api}; }",
+    );
+
+    let response = gateway.get("/things").bearer("opaque").send();
+
+    assert_eq!(response.status, 502);
+    assert_eq!(gateway.api.count(), 0);
+    gateway.wait_for_log("introspection endpoint \"/introspektion\" leads to location \"/\"");
+}
+
+#[test]
+fn a_path_above_the_endpoint_may_be_its_location() {
+    let gateway = Gateway::with_server(
+        "location / {
+             phantom_token on;
+             phantom_token_introspection_endpoint /oauth/introspect;
+             proxy_pass http://{api};
+         }
+         location /oauth/ { proxy_pass http://{as}; }",
+    );
+    gateway.activate("opaque");
+
+    assert_eq!(gateway.get("/").bearer("opaque").send().status, 200);
+}
+
+#[test]
+fn a_url_as_the_endpoint_is_an_emerg() {
+    let configuration = "server {
+             listen {port};
+             location / {
+                 phantom_token on;
+                 phantom_token_introspection_endpoint https://login.example.com/introspect;
+             }
+         }";
+
+    let verdict = Nginx::builder().http(configuration).test();
+
+    assert!(!verdict.accepted);
+    assert!(verdict.output.contains("not a URL"), "{}", verdict.output);
+}
