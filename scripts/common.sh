@@ -6,7 +6,9 @@
 # anew, so nothing else in the project sets it.
 
 started_in=$PWD
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# $0 may be a relative path, and a link: both lead to the file only from where the script started.
+script=$(readlink -f -- "$0")
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 cd "$root" || exit
 
 export NGX_CONFIGURE_ARGS="--with-debug --with-http_auth_request_module --with-http_stub_status_module"
@@ -29,11 +31,20 @@ export CARGO_TARGET_DIR=$target_dir
 module=ngx_http_phantom_token_module.so
 debian_nginx=/usr/sbin/nginx
 
+# The comment at the top of the script.
+usage() {
+    sed -n '2,/^$/s/^# \{0,1\}//p' "$script"
+}
+
+require_cargo() {
+    command -v cargo >/dev/null || fail "Rust is missing: install it from https://rustup.rs"
+}
+
 say() {
     printf '==> %s\n' "$*" >&2
 }
 
 fail() {
-    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    printf '%s: %s\n' "${script##*/}" "$*" >&2
     exit 1
 }
