@@ -47,6 +47,9 @@ fn main() -> ExitCode {
     let token = demo.walk();
     if keep {
         demo.keep(&token);
+    } else {
+        drop(demo);
+        println!("Stopped. scripts/demo --keep leaves it running.");
     }
     ExitCode::SUCCESS
 }
