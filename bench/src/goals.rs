@@ -96,14 +96,17 @@ fn burst_time(results: &Results) -> Option<Goal> {
 }
 
 fn start(results: &Results, what: &'static str, time: fn(&Start) -> f64) -> Option<Goal> {
-    let [_, stock, _, ours] = results.starts.as_slice() else {
+    let [_, stock, stock_beside_module, ours] = results.starts.as_slice() else {
         return None;
     };
     let ratio = time(ours) / time(stock);
     Some(Goal {
         what,
         reach: "at most 1.10 x stock".to_owned(),
-        measured: format!("{ratio:.2}"),
+        measured: format!(
+            "{ratio:.2} ({:.2} x stock with the module loaded)",
+            time(ours) / time(stock_beside_module)
+        ),
         met: ratio <= 1.1,
     })
 }

@@ -250,9 +250,11 @@ impl Plan {
         for run in &mut *runs {
             self.send(run, warm_up)?;
         }
-        for _ in 0..rounds {
-            for run in &mut *runs {
-                self.round(run, requests)?;
+        let configurations = runs.len();
+        for round in 0..rounds {
+            for turn in 0..configurations {
+                // Nobody is always the first, or always behind the same other.
+                self.round(&mut runs[(round + turn) % configurations], requests)?;
             }
         }
         Ok(())
