@@ -93,8 +93,7 @@ impl Capture {
         }
     }
 
-    /// The subrequest was finalized. It may be more than once: with an error, and with what came
-    /// of its error page.
+    /// The subrequest was finalized.
     pub fn finish(&self, status: ngx_int_t) {
         self.finished.set(Some(status));
     }

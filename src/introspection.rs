@@ -101,8 +101,12 @@ impl Introspection {
         self.background
     }
 
-    /// Takes the end of the subrequest. If nobody waits for the answer, this reads it.
+    /// Takes the end of the subrequest, of which NGINX may tell twice. If nobody waits for the
+    /// answer, this reads it.
     pub fn finish(&self, subrequest: Request, finalized: ngx_int_t) {
+        if self.is_finished() {
+            return;
+        }
         self.capture.finish(finalized);
         if !self.background {
             return;
