@@ -95,12 +95,16 @@ impl Load<'_> {
                 return Err(format!("no answer from {} for a minute", self.address).into());
             }
             for event in &events {
-                let client = &mut clients[usize::try_from(event.data.u64())?];
+                let index = usize::try_from(event.data.u64())?;
+                let client = &mut clients[index];
                 if !client.receive(&mut outcome)? {
                     continue;
                 }
                 answered += 1;
                 if sent < self.requests {
+                    if client.is_closed {
+                        *client = self.connect(&poll, index)?;
+                    }
                     client.send(&request((self.token)(sent).as_deref()))?;
                     sent += 1;
                 }
@@ -116,7 +120,7 @@ impl Load<'_> {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         epoll::add(poll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
-        Ok(Client { stream, received: Vec::new(), sent: Instant::now() })
+        Ok(Client { stream, received: Vec::new(), sent: Instant::now(), is_closed: false })
     }
 }
 
@@ -124,6 +128,8 @@ struct Client {
     stream: TcpStream,
     received: Vec<u8>,
     sent: Instant,
+    /// Whether the last answer said so, as NGINX does with a status of 500.
+    is_closed: bool,
 }
 
 impl Client {
@@ -150,6 +156,7 @@ impl Client {
         outcome.latencies.push(self.sent.elapsed());
         *outcome.statuses.entry(answer.status).or_default() += 1;
         let head = std::str::from_utf8(&self.received).unwrap_or_default();
+        self.is_closed = field(head, "connection") == Some("close");
         if let Some(cache) = field(head, "x-cache").filter(|_| answer.status == 200) {
             *outcome.cache.entry(cache.to_owned()).or_default() += 1;
         }

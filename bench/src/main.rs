@@ -49,27 +49,37 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     if let Some(file) = &options.budget {
         return check_budget(options, file);
     }
-    let mut results = Results::default();
+    let (mut results, mut complete) = (Results::default(), true);
     if options.wants("counts") {
-        results.counts = counting::count(&options.folder, Extent::Everything)?;
+        let counts = counting::count(&options.folder, Extent::Everything);
+        results.counts = measured(counts, &mut complete);
     }
     if options.wants("throughput") {
-        results.scenes = throughput::measure(options)?;
+        results.scenes = measured(throughput::measure(options), &mut complete);
     }
     if options.wants("burst") {
-        results.bursts = burst::measure(options)?;
+        results.bursts = measured(burst::measure(options), &mut complete);
     }
     if options.wants("start") {
-        results.starts = start::measure(options)?;
+        results.starts = measured(start::measure(options), &mut complete);
     }
     if options.wants("faults") {
-        results.faults = faults::measure(options)?;
+        results.faults = measured(faults::measure(options), &mut complete);
     }
     match &options.report {
         Some(folder) => results.write(folder)?,
         None => println!("{}", results.markdown(false)),
     }
-    Ok(true)
+    Ok(complete)
+}
+
+/// What was measured; when that failed nothing, so that the other parts are not lost with it.
+fn measured<T>(part: Result<Vec<T>, Box<dyn Error>>, complete: &mut bool) -> Vec<T> {
+    part.unwrap_or_else(|why| {
+        eprintln!("this part failed and is left out: {why}");
+        *complete = false;
+        Vec::new()
+    })
 }
 
 fn check_budget(options: &Options, file: &Path) -> Result<bool, Box<dyn Error>> {

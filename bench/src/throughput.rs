@@ -242,7 +242,7 @@ impl Plan {
     }
 
     fn rounds(&self, runs: &mut [Run], options: &Options) -> Result<(), Box<dyn Error>> {
-        let (rounds, requests) = if options.quick { (3, 3000) } else { (9, 20_000) };
+        let (rounds, requests) = if options.quick { (3, 3000) } else { (9, 10_000) };
         let warm_up = match self.tokens {
             Tokens::RoundRobin(tokens) => tokens.max(2000),
             Tokens::New | Tokens::Missing => 2000,
