@@ -63,9 +63,9 @@ pub fn check(path: &Path, costs: &[Cost]) -> Result<bool, Box<dyn Error>> {
             cost.name,
             cost.instructions,
             bound.instructions,
-            cost.allocations,
+            rounded(cost.allocations),
             bound.allocations,
-            cost.calls,
+            rounded(cost.calls),
             bound.calls,
             if over { "  OVER" } else { "" }
         );
