@@ -8,7 +8,8 @@ use std::{
 use crate::polling::eventually;
 
 /// What must not stand in an error log, whatever a test does.
-const FAULTS: [&str; 4] = ["[alert]", "[emerg]", "exited on signal", "panicked"];
+const FAULTS: [&str; 6] =
+    ["[alert]", "[emerg]", "exited on signal", "panicked", "AddressSanitizer", "LeakSanitizer"];
 
 /// A log file that may not exist yet.
 pub(super) struct Log(pub(super) PathBuf);
