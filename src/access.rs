@@ -136,7 +136,7 @@ fn check_introspection(request: Request, introspection: &Introspection) -> ngx_i
 
 fn check(request: Request) -> ngx_int_t {
     let Some(conf) = Module::location_conf(request.raw()) else {
-        return rc::DECLINED;
+        return rc::INTERNAL_SERVER_ERROR;
     };
     let step = match &conf.protection {
         Protection::Off => return rc::DECLINED,

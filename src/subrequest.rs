@@ -168,6 +168,8 @@ fn handed_on(subrequest: Request, finalized: ngx_int_t) -> ngx_int_t {
     match finalized {
         rc::CLIENT_CLOSED_REQUEST if subrequest.has_lost_its_client() => finalized,
         rc::CLIENT_CLOSED_REQUEST | rc::REQUEST_TIME_OUT | rc::CLOSE => rc::OK,
+        // Such a page is meant for clients. What makes it must not get the token, nor the credential.
+        rc::SPECIAL_RESPONSE.. if subrequest.has_error_pages_of_server() => rc::OK,
         rc::CREATED | rc::NO_CONTENT | rc::SPECIAL_RESPONSE.. => finalized,
         _ => rc::OK,
     }

@@ -4,10 +4,12 @@ use core::ffi::CStr;
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    ngx_http_core_loc_conf_t, ngx_http_request_t, ngx_http_run_posted_requests, ngx_log_t,
-    ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
+    ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t,
+    ngx_http_run_posted_requests, ngx_log_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
 };
-use ngx::http::{HttpModule as _, HttpModuleLocationConf as _, NgxHttpCoreModule};
+use ngx::http::{
+    HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
+};
 
 use super::headers::HeadersOut;
 use crate::Module;
@@ -117,6 +119,21 @@ impl Request {
         unsafe { (*self.log()).action = action.as_ptr().cast_mut() };
     }
 
+    /// Whether the error pages that hold here are the server's: a location without any of its own has
+    /// the very list of the level above.
+    pub fn has_error_pages_of_server(self) -> bool {
+        let server: Option<&ngx_http_core_srv_conf_t> = NgxHttpCoreModule::server_conf(self.raw());
+        let index = NgxHttpCoreModule::module().ctx_index;
+        // SAFETY: a server has the configurations of its own level, the core's among them.
+        let of_server = server.and_then(|server| unsafe {
+            let conf = (*(*server.ctx).loc_conf.add(index)).cast::<ngx_http_core_loc_conf_t>();
+            conf.as_ref()
+        });
+        self.core_location().zip(of_server).is_some_and(|(here, of_server)| {
+            !here.error_pages.is_null() && here.error_pages == of_server.error_pages
+        })
+    }
+
     /// The name of the location that the request is in.
     pub fn location_name(&self) -> &str {
         // SAFETY: names of locations live as long as the configuration, which outlives requests.
@@ -141,9 +158,10 @@ impl Request {
     }
 
     /// Whether the client sent more than one Authorization header. NGINX refuses that itself since
-    /// 1.23.0; before, it reads the first one and sends all of them on.
+    /// 1.23.0, but sends all of them on if it has an error page for that; before, it reads the first
+    /// one and sends all of them on.
     pub fn has_second_authorization(self) -> bool {
-        if cfg!(ngx_linked_headers) {
+        if cfg!(ngx_linked_headers) && !self.is_internal() {
             return false;
         }
         let is_authorization = |header: &&ngx_table_elt_t| {

@@ -39,6 +39,7 @@ mod refused;
 mod reload_cache;
 mod request_body;
 mod sample_configurations;
+mod security_attacks;
 mod security_cache;
 mod security_error_pages;
 mod security_refusals;

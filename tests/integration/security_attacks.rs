@@ -1,0 +1,130 @@
+//! Ways around the gateway, and out of it with something that nobody else may have.
+
+use phantom_token_devkit::{Answer, Gateway};
+
+/// The user "alice" with the password "secret".
+const BASIC: &str = "Basic YWxpY2U6c2VjcmV0";
+
+#[test]
+fn an_error_page_of_the_server_never_gets_what_an_introspection_is_asked_with() {
+    for error_page in ["error_page 401 404 502 504 = @fallback", "error_page 401 404 502 504 /open"]
+    {
+        let gateway = Gateway::with_server(&format!(
+            "{error_page};
+             proxy_intercept_errors on;
+             location /things {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspection;
+                 phantom_token_client_credential gateway secret;
+                 proxy_pass http://{{api}};
+             }}
+             location /unreachable {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /nobody;
+                 phantom_token_client_credential gateway secret;
+                 proxy_pass http://{{api}};
+             }}
+             location = /nobody {{ internal; proxy_pass http://127.0.0.1:1; }}
+             location /open {{ proxy_pass http://{{api}}; }}
+             location @fallback {{ proxy_pass http://{{api}}; }}"
+        ));
+        for (token, status) in [("unauthorized", 401), ("unknown", 404), ("slow", 504)] {
+            gateway.authorization_server.answer(token, Answer::status(status));
+            gateway.get("/things").bearer(token).send();
+        }
+        gateway.get("/unreachable").bearer("opaque").send();
+
+        let arrived = gateway.api.requests();
+        assert_eq!(arrived.len(), 4, "{error_page}: the clients' requests");
+        for request in arrived {
+            assert_eq!(request.text(), "", "{error_page}");
+            assert_eq!(request.header("authorization"), None, "{error_page}");
+        }
+    }
+}
+
+#[test]
+fn an_error_page_of_the_server_does_not_change_what_an_introspection_says() {
+    let gateway = Gateway::with_server(
+        "error_page 404 500 =204 @nothing;
+         proxy_intercept_errors on;
+         location @nothing { return 204; }
+         location / {
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             error_page 418 /none;
+             proxy_pass http://{api};
+         }",
+    );
+    gateway.authorization_server.answer("opaque", Answer::status(500));
+
+    let response = gateway.get("/").bearer("opaque").send();
+
+    assert_eq!(response.status, 502, "a failure, and not that the token is inactive");
+}
+
+#[test]
+fn a_second_authorization_header_does_not_come_in_by_an_error_page() {
+    for target in ["@things", "/things"] {
+        let protected = "phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             proxy_pass http://{api};";
+        let gateway = Gateway::with_server(&format!(
+            "error_page 400 = {target};
+             location / {{ {protected} }}
+             location @things {{ {protected} }}"
+        ));
+        gateway.activate("opaque");
+
+        let response = gateway.get("/").bearer("opaque").bearer("other").send();
+
+        assert_eq!(response.status, 400, "{target}");
+        assert_eq!(gateway.api.count(), 0, "{target}");
+    }
+}
+
+#[test]
+fn satisfy_any_lets_no_opaque_token_in_behind_other_credentials() {
+    let gateway = Gateway::with("satisfy any; allow all;");
+
+    gateway.get("/").header("Authorization", BASIC).bearer("opaque").send();
+
+    for request in gateway.api.requests() {
+        assert_eq!(request.header("authorization"), None);
+    }
+}
+
+#[test]
+fn limit_except_leaves_all_methods_protected() {
+    let gateway = Gateway::with("limit_except GET { allow all; }");
+
+    for method in ["GET", "POST", "DELETE", "PROPFIND"] {
+        let response = gateway.request(method, "/").send();
+
+        assert_eq!(response.status, 401, "{method}");
+    }
+    assert_eq!(gateway.api.count(), 0);
+}
+
+#[test]
+fn trace_never_reaches_an_api_that_would_send_the_jwt_back() {
+    let gateway = Gateway::with("");
+    gateway.activate("opaque");
+
+    let response = gateway.request("TRACE", "/").bearer("opaque").send();
+
+    assert_eq!(response.status, 405);
+    assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (0, 0));
+}
+
+#[test]
+fn a_jwt_that_the_client_brings_is_introspected_as_any_token() {
+    let gateway = Gateway::with("");
+    let brought = phantom_token_devkit::jwt::jwt(phantom_token_devkit::jwt::an_hour_of_claims());
+    gateway.authorization_server.answer(&brought, Answer::inactive());
+
+    let response = gateway.get("/").bearer(&brought).send();
+
+    assert_eq!(response.status, 401);
+    assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (1, 0));
+}
