@@ -43,6 +43,7 @@ impl Default for Gate {
 pub struct Answer {
     content: Content,
     pieces: Pieces,
+    delay: Duration,
     before: Option<Gate>,
     before_body: Option<Gate>,
     sent_body: Option<usize>,
@@ -180,6 +181,12 @@ impl Answer {
         self
     }
 
+    /// Sends nothing before so much time has passed.
+    pub fn delayed(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
     /// Sends the body only when the gate is open.
     pub fn body_after(mut self, gate: &Gate) -> Self {
         self.before_body = Some(gate.clone());
@@ -218,6 +225,9 @@ impl Answer {
         stream: &mut (impl AsyncWrite + Unpin),
         method: &str,
     ) -> std::io::Result<()> {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
         if let Some(gate) = &self.before {
             gate.passed().await;
         }
@@ -294,6 +304,7 @@ impl From<Content> for Answer {
         Self {
             content,
             pieces: Pieces::Whole,
+            delay: Duration::ZERO,
             before: None,
             before_body: None,
             sent_body: None,

@@ -130,7 +130,7 @@ fn respond(script: Arc<Script>) -> Arc<Respond> {
     Arc::new(move |request| script.answer(&token_in(&request.body)))
 }
 
-fn token_in(form: &[u8]) -> String {
+pub(crate) fn token_in(form: &[u8]) -> String {
     let token = form_urlencoded::parse(form).find(|(name, _)| name == "token");
     token.map(|(_, token)| token.into_owned()).unwrap_or_default()
 }

@@ -81,8 +81,26 @@ impl Server {
         &self.journal
     }
 
+    /// Listens on a listener that is there already, and records nothing.
+    pub(crate) fn unrecorded(listener: std::net::TcpListener, respond: Arc<Respond>) -> Self {
+        let _inside = runtime().enter();
+        listener.set_nonblocking(true).expect("a listener that does not block");
+        let address = listener.local_addr().expect("the address listened on").to_string();
+        let listener = TcpListener::from_std(listener).expect("a listener");
+        let journal = Arc::new(Journal { forgets: true, ..Journal::default() });
+        Self::serve_recorded(Listener::Tcp(listener), address, journal, respond)
+    }
+
     fn serve(listener: Listener, address: String, respond: Arc<Respond>) -> Self {
-        let journal = Arc::new(Journal::default());
+        Self::serve_recorded(listener, address, Arc::default(), respond)
+    }
+
+    fn serve_recorded(
+        listener: Listener,
+        address: String,
+        journal: Arc<Journal>,
+        respond: Arc<Respond>,
+    ) -> Self {
         let accepting = runtime().spawn(accept(listener, journal.clone(), respond));
         Self { address, journal, accepting }
     }
@@ -100,6 +118,7 @@ pub(crate) struct Journal {
     requests: Mutex<Vec<ReceivedRequest>>,
     grown: Condvar,
     connections: AtomicUsize,
+    forgets: bool,
 }
 
 impl Journal {
@@ -128,6 +147,9 @@ impl Journal {
     }
 
     fn add(&self, request: ReceivedRequest) {
+        if self.forgets {
+            return;
+        }
         self.requests.lock().expect("the journal").push(request);
         self.grown.notify_all();
     }

@@ -97,7 +97,7 @@ impl Config {
     /// Directives for the command line, so that a file goes without them that was not made here.
     pub(super) fn global_directives() -> String {
         let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
-        format!("daemon off; pid logs/nginx.pid; {user}")
+        format!("pid logs/nginx.pid; {user}")
     }
 
     fn without_ports(&self) -> String {

@@ -1,12 +1,11 @@
 //! The life of one NGINX: started, reloaded, asked to end, and looked at afterwards.
 
 use std::{
+    ffi::OsString,
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    os::unix::process::CommandExt,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
+    process::{Child, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +14,8 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
 use super::{
-    config::{Config, Installation, Verdict},
+    config::{Config, Verdict},
+    launch::{free_ports, spawn},
     log::Log,
 };
 use crate::{
@@ -34,6 +34,8 @@ const START_ATTEMPTS: usize = 10;
 pub struct Builder {
     config: Config,
     tolerated: Vec<String>,
+    environment: Vec<(String, OsString)>,
+    daemon: bool,
 }
 
 impl Builder {
@@ -59,6 +61,19 @@ impl Builder {
     /// Replaces a text in the configuration.
     pub fn replace(mut self, text: &str, value: impl Into<String>) -> Self {
         self.config.replacements.push((text.to_owned(), value.into()));
+        self
+    }
+
+    /// Sets a variable of NGINX's environment. Workers have it only if the configuration says so
+    /// (`env NAME;`).
+    pub fn environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Lets it run as a daemon: one that does not refuses to be upgraded.
+    pub fn daemon(mut self) -> Self {
+        self.daemon = true;
         self
     }
 
@@ -91,7 +106,11 @@ impl Builder {
 
 /// A running NGINX. Dropping it ends it and fails the test when its error log tells of a fault.
 pub struct Nginx {
-    master: Child,
+    pub(super) master: Child,
+    /// The first master, if it is not the process that was started.
+    daemon: Option<Pid>,
+    /// The master, if it is not the process that was started, or no more.
+    pub(super) successor: Option<Pid>,
     prefix: Option<TempDir>,
     config: Config,
     ports: Vec<u16>,
@@ -109,6 +128,8 @@ impl Nginx {
                 replacements: Vec::new(),
             },
             tolerated: Vec::new(),
+            environment: Vec::new(),
+            daemon: false,
         }
     }
 
@@ -172,7 +193,7 @@ impl Nginx {
 
     /// The process ids of the workers.
     pub fn workers(&self) -> Vec<u32> {
-        let master = self.master.id();
+        let master = self.current_master().as_raw_nonzero();
         let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
         let children = children.unwrap_or_default();
         children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
@@ -181,6 +202,12 @@ impl Nginx {
     /// Replaces the `http` block; takes effect with the next reload.
     pub fn set_http(&mut self, http: impl Into<String>) {
         self.config.http = http.into();
+        self.config.write(self.prefix(), &self.ports);
+    }
+
+    /// Replaces the whole configuration file; takes effect with the next reload.
+    pub fn set_whole(&mut self, config: impl Into<String>) {
+        self.config.whole = Some(config.into());
         self.config.write(self.prefix(), &self.ports);
     }
 
@@ -228,13 +255,17 @@ impl Nginx {
         let prefix = prefix.expect("a temporary folder");
         let config = builder.config.write(prefix.path(), &ports);
         let mut nginx = Self {
-            master: spawn(prefix.path(), &config),
+            master: spawn(prefix.path(), &config, &builder.environment, builder.daemon),
+            daemon: None,
+            successor: None,
             prefix: Some(prefix),
             config: builder.config.clone(),
             ports,
             tolerated: builder.tolerated.clone(),
         };
         if nginx.starts() {
+            nginx.daemon = nginx.pid_file().filter(|_| builder.daemon);
+            nginx.successor = nginx.daemon;
             return Some(nginx);
         }
         nginx.kill_all();
@@ -244,7 +275,8 @@ impl Nginx {
     /// Waits until it listens; says no when a port is taken.
     fn starts(&mut self) -> bool {
         let started = eventually(|| {
-            let exited = self.master.try_wait().expect("to look at NGINX").is_some();
+            let exited = self.master.try_wait().expect("to look at NGINX");
+            let exited = exited.is_some_and(|status| !status.success());
             let log = self.error_log() + &self.log_named("stderr.log");
             if log.contains("Address already in use") {
                 return Some(false);
@@ -276,17 +308,19 @@ impl Nginx {
         Log::in_prefix(self.prefix(), "error.log")
     }
 
-    fn signal(&self, signal: Signal) {
-        kill_process(self.group(), signal).expect("to signal NGINX");
+    pub(super) fn signal(&self, signal: Signal) {
+        kill_process(self.current_master(), signal).expect("to signal NGINX");
     }
 
-    /// The process group that the master leads.
-    fn group(&self) -> Pid {
-        Pid::from_child(&self.master)
+    /// The master that commands the workers now.
+    pub(super) fn current_master(&self) -> Pid {
+        self.successor.unwrap_or(Pid::from_child(&self.master))
     }
 
     fn kill_all(&mut self) {
-        let _ = kill_process_group(self.group(), Signal::KILL);
+        // All its processes are in the group that the first master leads.
+        let group = self.daemon.unwrap_or(Pid::from_child(&self.master));
+        let _ = kill_process_group(group, Signal::KILL);
         let _ = self.master.wait();
     }
 
@@ -324,13 +358,13 @@ impl Nginx {
     }
 
     fn ends_by_itself(&mut self) -> bool {
-        if !matches!(self.master.try_wait(), Ok(None)) {
+        if self.has_ended() {
             return true;
         }
         self.quit();
         let deadline = Instant::now() + QUIT_PATIENCE;
         while Instant::now() < deadline {
-            if matches!(self.master.try_wait(), Ok(Some(_))) {
+            if self.has_ended() {
                 return true;
             }
             thread::sleep(Duration::from_millis(2));
@@ -343,40 +377,4 @@ impl Drop for Nginx {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-fn spawn(prefix: &Path, config: &Path) -> Child {
-    let stderr = fs::File::create(prefix.join("logs/stderr.log")).expect("a file for stderr");
-    Command::new(&Installation::get().nginx)
-        .arg("-p")
-        .arg(prefix)
-        .arg("-c")
-        .arg(config)
-        .arg("-e")
-        .arg("logs/error.log")
-        .arg("-g")
-        .arg(Config::global_directives())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(stderr)
-        .process_group(0)
-        .spawn()
-        .expect("to start NGINX")
-}
-
-/// Ports nobody listens on, below those that the kernel gives to outgoing connections.
-fn free_ports(count: usize) -> Vec<u16> {
-    const FIRST: u16 = 10_000;
-    const RANGE: u16 = 20_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-
-    // Test programs that run at the same time begin at different places.
-    let start = u16::try_from(std::process::id() % u32::from(RANGE)).unwrap_or_default();
-    std::iter::repeat_with(|| {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        FIRST + start.wrapping_mul(7).wrapping_add(step) % RANGE
-    })
-    .filter(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
-    .take(count)
-    .collect()
 }

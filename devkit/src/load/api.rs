@@ -1,0 +1,66 @@
+//! An API that checks each request that reaches it.
+
+use std::{net::TcpListener, sync::Arc};
+
+use super::{
+    NOW, NUMBER, TOKEN, issuer,
+    tally::Findings,
+    token::{Kind, Token},
+};
+use crate::{answer::Answer, server::Server, wire::ReceivedRequest};
+
+/// A running API. It answers with the number of the request.
+pub struct CheckingApi {
+    server: Server,
+    findings: Arc<Findings>,
+}
+
+impl CheckingApi {
+    /// Starts one on a free port.
+    pub fn start() -> Self {
+        let findings = Arc::new(Findings::default());
+        let found = findings.clone();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let server = Server::unrecorded(
+            listener,
+            Arc::new(move |request| {
+                if let Err(why) = check(request) {
+                    found.add(format!("at the API: {why}: {request:?}"));
+                }
+                Answer::status(200).body(request.header(NUMBER).unwrap_or_default())
+            }),
+        );
+        Self { server, findings }
+    }
+
+    /// The address as `server` in an `upstream` takes it.
+    pub fn address(&self) -> &str {
+        self.server.address()
+    }
+
+    /// Requests that must not have reached it as they did.
+    pub fn findings(&self) -> &Findings {
+        &self.findings
+    }
+}
+
+fn check(request: &ReceivedRequest) -> Result<(), &'static str> {
+    let sent = request.header(TOKEN).ok_or("a request that nobody sent")?;
+    match Token::parse(sent).ok_or("a request without a token")?.kind {
+        Kind::Active | Kind::Brief => {}
+        Kind::Inactive => return Err("a request with an inactive token"),
+    }
+    let [authorization] = request.headers.all("authorization")[..] else {
+        return Err("not exactly one Authorization");
+    };
+    let jwt = authorization.strip_prefix("Bearer ").ok_or("not a bearer token")?;
+    let (token, expires) = issuer::opened(jwt).ok_or("not an intact JWT")?;
+    if token != sent {
+        return Err("the JWT of another token");
+    }
+    let now = request.header(NOW).and_then(|now| now.split('.').next()?.parse::<i64>().ok());
+    if now.is_none_or(|now| expires <= now) {
+        return Err("a JWT that has expired");
+    }
+    Ok(())
+}

@@ -1,0 +1,374 @@
+//! The stage of each fault: a gateway under load, and what must hold at the end.
+
+use std::{
+    env, fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use phantom_token_devkit::{
+    Installation, Nginx, NginxBuilder, Resources, eventually,
+    load::{CheckingApi, Issuer, Load, RunningLoad, Token, Totals, mixture},
+};
+use serde_json::Value;
+
+use crate::report::Row;
+
+pub const CONNECTIONS: usize = 32;
+/// Tokens that come again and again.
+pub const KNOWN: u64 = 500;
+/// Requests before anything is measured, and after a fault until all is well again.
+const ENOUGH: u64 = 2000;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What a worker may keep in addition, once it was busy: its own cache may hold 1 MB, and the
+/// allocator keeps pages for the next time.
+const MEMORY_MARGIN: u64 = 4 << 20;
+
+/// Describes a scene.
+pub struct Plan {
+    /// Directives outside of all blocks.
+    pub main: String,
+    pub worker_connections: usize,
+    pub workers: usize,
+    /// Directives of the protected location.
+    pub directives: String,
+    pub zone: &'static str,
+    /// Where the authorization server is, if it is not reached as usual.
+    pub issuer_address: Option<String>,
+    pub connections: usize,
+    /// What each request has for a token.
+    pub choose: fn(u64) -> Option<Token>,
+    /// Requests that are cut before NGINX read them are lost, too.
+    pub resends: bool,
+    /// Texts of log lines that the fault brings.
+    pub tolerated: Vec<&'static str>,
+    /// Changes how NGINX is started.
+    pub launch: Box<dyn FnOnce(NginxBuilder) -> NginxBuilder>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            main: String::new(),
+            worker_connections: 1024,
+            workers: 2,
+            directives: String::new(),
+            zone: "4m",
+            issuer_address: None,
+            connections: CONNECTIONS,
+            choose: |number| mixture(number, KNOWN),
+            resends: true,
+            tolerated: Vec::new(),
+            launch: Box::new(|nginx| nginx),
+        }
+    }
+}
+
+impl Plan {
+    /// The configuration file.
+    pub fn config(&self) -> String {
+        let Self { main, worker_connections, workers, directives, zone, .. } = self;
+        let module = Installation::get().module.display();
+        format!(
+            "load_module {module};
+             worker_processes {workers};
+             error_log logs/error.log notice;
+             {main}
+             events {{ worker_connections {worker_connections}; }}
+             http {{
+                 upstream api {{ server {{api}}; keepalive 64; keepalive_timeout 1s; }}
+                 upstream as {{ server {{as}}; keepalive 16; keepalive_timeout 1s; }}
+                 proxy_http_version 1.1;
+                 proxy_set_header Connection \"\";
+                 phantom_token_cache_zone phantom_token:{zone};
+                 server {{
+                     listen 127.0.0.1:{{port}};
+                     access_log off;
+                     keepalive_requests 100000;
+                     location / {{
+                         phantom_token on;
+                         phantom_token_introspection_endpoint /introspection;
+                         phantom_token_cache_inactive_valid 5s;
+                         phantom_token_cache_background_update on before=2s;
+                         phantom_token_worker_cache 256;
+                         proxy_set_header Connection \"\";
+                         proxy_set_header X-Now $msec;
+                         {directives}
+                         proxy_pass http://api;
+                     }}
+                     location = /introspection {{ internal; proxy_pass http://as; }}
+                     location = /status {{ phantom_token_status; }}
+                 }}
+             }}
+             "
+        )
+    }
+
+    /// Starts it and warms it up.
+    pub fn start(self) -> Scene {
+        let (issuer, api) = (Issuer::start(), CheckingApi::start());
+        self.start_with(issuer, api)
+    }
+
+    /// Starts it with this authorization server and this API.
+    pub fn start_with(self, issuer: Issuer, api: CheckingApi) -> Scene {
+        let issuer_address = self.issuer_address.clone();
+        let mut nginx = Nginx::builder()
+            .whole(self.config())
+            .replace("{as}", issuer_address.as_deref().unwrap_or(issuer.address()))
+            .replace("{api}", api.address());
+        for text in &self.tolerated {
+            nginx = nginx.tolerate(text);
+        }
+        let nginx = (self.launch)(nginx).start();
+        let mut scene = Scene {
+            nginx,
+            issuer,
+            api,
+            connections: self.connections,
+            choose: self.choose,
+            resends: self.resends,
+            next: 0,
+            before: Resources::default(),
+            counted: Value::Null,
+        };
+        scene.warm_up();
+        scene
+    }
+}
+
+/// A gateway that works.
+pub struct Scene {
+    pub nginx: Nginx,
+    pub issuer: Issuer,
+    pub api: CheckingApi,
+    connections: usize,
+    choose: fn(u64) -> Option<Token>,
+    resends: bool,
+    next: u64,
+    before: Resources,
+    counted: Value,
+}
+
+/// How a fault went, before it is judged.
+pub struct Course {
+    totals: Totals,
+    recovery: Duration,
+}
+
+/// What a fault may cost.
+#[derive(Default)]
+pub struct Allowed {
+    /// Statuses of NGINX's own in place of the expected ones.
+    pub statuses: &'static [u16],
+    /// Requests without an answer.
+    pub lost: Lost,
+    /// NGINX's counters say nothing, since they ended with the zone.
+    pub counters_end: bool,
+    /// Requests that NGINX refuses are not counted by the module.
+    pub uncounted: bool,
+}
+
+/// How many requests may stay without an answer.
+#[derive(Default)]
+pub enum Lost {
+    #[default]
+    None,
+    /// Those in flight when a worker was killed: at most one on each connection.
+    PerKill(u64),
+    /// NGINX closes connections in place of an answer, and that is the fault.
+    AnyNumber,
+}
+
+impl Scene {
+    /// Has load while `fault` goes on, and until all is well again afterwards.
+    pub fn run(&mut self, allowed: &Allowed, fault: impl FnOnce(&mut Stage<'_>)) -> Course {
+        let load = Load::new(self.nginx.address(), self.connections, self.choose)
+            .resending(self.resends)
+            .start(self.next);
+        load.accept(allowed.statuses);
+        let mut stage = Stage { load: &load, nginx: &mut self.nginx, issuer: &self.issuer };
+        fault(&mut stage);
+        let ended = Instant::now();
+        recover(&load, ended, &self.nginx);
+        let recovery = load.tally.last_failure().map(|last| last.saturating_duration_since(ended));
+        let tally = load.tally.clone();
+        self.next = load.stop();
+        let wrong = [tally.wrong.first(), self.api.findings().first()].concat();
+        assert!(
+            wrong.is_empty(),
+            "wrong answers:\n{}\n{}",
+            wrong.join("\n"),
+            self.nginx.error_log()
+        );
+        Course { totals: tally.totals(), recovery: recovery.unwrap_or_default() }
+    }
+
+    /// Judges what is left of the fault, and reports it.
+    pub fn conclude(self, name: &str, how: &str, allowed: &Allowed, course: &Course) {
+        let Course { totals, recovery } = course;
+        assert!(totals.is_complete(), "{totals:?}");
+        let bound = match allowed.lost {
+            Lost::None => Some(0),
+            Lost::PerKill(kills) => Some(kills * self.connections as u64),
+            Lost::AnyNumber => None,
+        };
+        assert!(bound.is_none_or(|bound| totals.lost <= bound), "{totals:?}, at most {bound:?}");
+        let after = self.settle();
+        let zones = self.nginx.check_zones().unwrap_or_else(|broken| panic!("the zone: {broken}"));
+        assert_eq!(zones[0].corruptions, 0);
+        if matches!(bound, Some(0)) && !allowed.counters_end {
+            self.compare_counters(totals, allowed);
+        }
+        let row = Row { name, how, totals, bound, before: self.before, after, recovery: *recovery };
+        row.report();
+    }
+
+    /// What the status page counts.
+    pub fn status(&self) -> Value {
+        self.nginx.get("/status").send().json()["zones"]["phantom_token"].clone()
+    }
+
+    fn warm_up(&mut self) {
+        let load = Load::new(self.nginx.address(), self.connections, self.choose).start(self.next);
+        recover(&load, Instant::now(), &self.nginx);
+        let totals = load.tally.clone();
+        self.next = load.stop();
+        assert_eq!(totals.totals().wrong + totals.totals().lost, 0, "{:?}", totals.wrong.first());
+        self.before = self.idle(|_| true);
+        self.counted = self.status();
+    }
+
+    /// Waits until the gateway takes no more than before the fault.
+    fn settle(&self) -> Resources {
+        let before = self.before;
+        let memory = before.memory + MEMORY_MARGIN * before.workers as u64;
+        self.idle(|now| {
+            now.workers == before.workers
+                && now.descriptors <= before.descriptors
+                && now.memory <= memory
+        })
+    }
+
+    /// Waits until all connections are closed and workers are as wanted.
+    fn idle(&self, wanted: impl Fn(&Resources) -> bool) -> Resources {
+        let mut last = Resources::default();
+        let mut same = 0;
+        eventually(|| {
+            let now = self.nginx.resources();
+            // Idle connections to the API and to the authorization server are closed after a second.
+            let is_idle = established(self.nginx.address().port()) == 0
+                && [self.api.address(), self.issuer.address()].iter().all(|a| no_connections_to(a));
+            same = if is_idle && now.descriptors == last.descriptors { same + 1 } else { 0 };
+            last = now;
+            (same > 3 && wanted(&now)).then_some(now)
+        })
+        .unwrap_or_else(|| panic!("{last:?} do not settle, before: {:?}", self.before))
+    }
+
+    fn compare_counters(&self, totals: &Totals, allowed: &Allowed) {
+        let now = self.status();
+        let counted = |results: &[&str]| -> u64 {
+            let count = |status: &Value, name: &str| status["requests"][name].as_u64().unwrap();
+            results.iter().map(|name| count(&now, name) - count(&self.counted, name)).sum()
+        };
+        let granted = counted(&["granted"]);
+        let unauthorized = counted(&["missing_token", "malformed_token", "inactive_token"]);
+        let failed = counted(&["introspection_failed", "unavailable"]);
+        if allowed.uncounted {
+            // The API may not have answered, or NGINX refused the request before the module saw it.
+            assert!(granted >= totals.granted, "{granted} granted, {totals:?}");
+            assert!(unauthorized >= totals.unauthorized, "{unauthorized} refused, {totals:?}");
+            return;
+        }
+        assert_eq!(granted, totals.granted, "{totals:?}");
+        assert_eq!(unauthorized + failed, totals.unauthorized + totals.refusals(), "{totals:?}");
+    }
+}
+
+/// What a fault works with.
+pub struct Stage<'a> {
+    pub load: &'a RunningLoad,
+    pub nginx: &'a mut Nginx,
+    pub issuer: &'a Issuer,
+}
+
+impl Stage<'_> {
+    /// Does this again and again for as long as a fault is to last, each time when some requests have
+    /// been answered since the last; gives how often.
+    pub fn repeat(&mut self, requests: u64, mut act: impl FnMut(&mut Self, u64)) -> u64 {
+        let end = Instant::now() + seconds();
+        let mut times = 0;
+        while times == 0 || Instant::now() < end {
+            self.wait_for_answers(requests);
+            act(self, times);
+            times += 1;
+        }
+        times
+    }
+
+    /// Waits until so many more requests have been answered, in whatever way.
+    pub fn wait_for_answers(&self, requests: u64) {
+        let answered = || {
+            let totals = self.load.tally.totals();
+            totals.expected() + totals.refusals() + totals.wrong
+        };
+        let wanted = answered() + requests;
+        let deadline = Instant::now() + PATIENCE;
+        while answered() < wanted {
+            let totals = self.load.tally.totals();
+            assert!(
+                Instant::now() < deadline,
+                "no answers: {totals:?}\n{}",
+                self.nginx.error_log()
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// For how long a fault is to last.
+pub fn seconds() -> Duration {
+    let seconds = env::var("PHANTOM_FAULTS_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs_f64(seconds.unwrap_or(2.0))
+}
+
+/// Waits until requests are answered as expected, one after the other.
+fn recover(load: &RunningLoad, since: Instant, nginx: &Nginx) {
+    let deadline = since + PATIENCE;
+    let (mut failure, mut start) = (None, 0);
+    loop {
+        let (totals, last) = (load.tally.totals(), load.tally.last_failure());
+        if last != failure || start == 0 {
+            (failure, start) = (last, totals.expected());
+        }
+        if totals.expected() >= start + ENOUGH {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no recovery: {totals:?}\n{}", nginx.error_log());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The number of connections that are open at that port of the loopback interface.
+fn established(port: u16) -> usize {
+    connections().filter(|(local, _)| *local == port).count()
+}
+
+fn no_connections_to(address: &str) -> bool {
+    let port = address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+    connections().all(|(_, remote)| Some(remote) != port)
+}
+
+/// The ports of both ends of each connection that is open.
+fn connections() -> impl Iterator<Item = (u16, u16)> {
+    const ESTABLISHED: &str = "01";
+    let table = fs::read_to_string(Path::new("/proc/net/tcp")).expect("the connections");
+    let lines: Vec<String> = table.lines().map(str::to_owned).collect();
+    lines.into_iter().filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let (local, remote, state) = (fields.next()?, fields.next()?, fields.next()?);
+        let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
+        (state == ESTABLISHED).then_some((port(local)?, port(remote)?))
+    })
+}

@@ -1,0 +1,23 @@
+//! There are more tokens than the zone has room for.
+
+use phantom_token_devkit::load::mixture;
+
+use crate::scene::{Allowed, Plan};
+
+/// Some two hundred JWTs find room in the smallest zone of several shards.
+const MANY: u64 = 20_000;
+
+#[test]
+fn nothing_is_wrong_when_tokens_need_many_times_the_zone() {
+    let plan = Plan { zone: "512k", choose: |number| mixture(number, MANY), ..Plan::default() };
+    let mut scene = plan.start();
+
+    let course = scene.run(&Allowed::default(), |stage| {
+        stage.repeat(500, |_, _| {});
+    });
+
+    let status = scene.status();
+    assert!(status["evictions"].as_u64().unwrap() > 1000, "{status}");
+    let how = format!("{MANY} tokens, and new ones all the time, in a zone of 512 KB");
+    scene.conclude("the zone is full", &how, &Allowed::default(), &course);
+}
