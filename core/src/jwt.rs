@@ -9,9 +9,11 @@ use std::fmt;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memchr;
 use thiserror::Error;
 
 use crate::UnixTime;
+use crate::charset;
 use crate::json::{self, Member};
 
 /// A JWT in compact form: nothing but base64url characters and dots.
@@ -103,10 +105,11 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn split(compact: &'a [u8]) -> Result<Self, JwtError> {
-        if let Some(offset) = compact.iter().position(|&byte| !is_compact_byte(byte)) {
-            return Err(JwtError::Character { offset });
+        if !charset::all(compact, is_compact_byte) {
+            let offset = compact.iter().position(|&byte| !is_compact_byte(byte));
+            return Err(JwtError::Character { offset: offset.unwrap_or_default() });
         }
-        let mut parts = compact.split(|&byte| byte == b'.');
+        let mut parts = at_dots(compact);
         let mut next = || parts.next();
         match (next(), next(), next(), next(), next(), next()) {
             (Some(header), Some(payload), Some(signature), None, ..) => {
@@ -138,8 +141,26 @@ impl<'a> Parts<'a> {
     }
 }
 
+fn at_dots(compact: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(compact);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let dot = memchr(b'.', text).and_then(|dot| text.split_at_checked(dot));
+        let Some((part, behind)) = dot else {
+            return Some(text);
+        };
+        rest = behind.get(1..);
+        Some(part)
+    })
+}
+
+#[inline]
 fn is_compact_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+    charset::is_letter(byte)
+        | charset::is_in(byte, b'0', b'9')
+        | (byte == b'-')
+        | (byte == b'_')
+        | (byte == b'.')
 }
 
 /// Only `typ` decides, of a signed JWT as of an encrypted one.

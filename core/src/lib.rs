@@ -10,6 +10,8 @@ pub mod cache;
 #[forbid(unsafe_code)]
 pub mod challenge;
 #[forbid(unsafe_code)]
+mod charset;
+#[forbid(unsafe_code)]
 pub mod freshness;
 #[forbid(unsafe_code)]
 pub mod introspection;
