@@ -102,18 +102,17 @@ fn use_local(
 ) -> Option<Step> {
     let (zone, cell) = (guard.zone()?, guard.worker_cache()?);
     let mut cache = cell.take()?;
-    let hit = cache.get(key, zone.generation(), now);
-    // One that is about to go stale may have been renewed: the zone knows.
-    let hit = hit.filter(|hit| !is_to_be_renewed(guard, hit.fresh_until, now));
-    // The zone may have dropped what turned out to be inactive.
-    let hit = hit.filter(|hit| !hit.touch || zone.touch(&Worker, key) != Some(false));
-    let step = hit.map(|hit| {
+    let step = cache.serve(key, zone.generation(), now, |hit| {
+        // One that is about to go stale may have been renewed: the zone knows. The zone may also
+        // have dropped what turned out to be inactive.
+        if is_to_be_renewed(guard, hit.fresh_until, now)
+            || hit.touch && zone.touch(&Worker, key) == Some(false)
+        {
+            return None;
+        }
         record.cache_status.set(Some(CacheStatus::LocalHit));
-        grant(request, record, guard, hit.jwt)
+        Some(grant(request, record, guard, hit.jwt))
     });
-    if step.is_none() {
-        cache.remove(key);
-    }
     cell.set(Some(cache));
     step
 }

@@ -76,7 +76,9 @@ impl Guard {
             return;
         };
         let mut cache = zone.local().take().unwrap_or_else(|| Box::new(zone.new_local()));
-        cache.put(key, jwt, fresh_until, expires, generation, now());
+        if cache.admits(&key, jwt.len()) {
+            cache.put(key, jwt, fresh_until, expires, generation, now());
+        }
         zone.local().set(Some(cache));
     }
 

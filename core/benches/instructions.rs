@@ -42,12 +42,16 @@ const WORKLOADS: [Workload; 10] = [
     }),
     ("hit in the worker cache", |worker, round| {
         let key = worker.key(round);
-        let hit = worker.cache.get(&key, worker.generation, NOW).unwrap();
-        black_box((hit.jwt.as_ptr(), hit.jwt.len(), hit.expires, hit.touch));
+        let served = worker.cache.serve(&key, worker.generation, NOW, |hit| {
+            black_box((hit.jwt.as_ptr(), hit.jwt.len(), hit.expires, hit.touch));
+            Some(())
+        });
+        assert!(served.is_some());
     }),
     ("miss in the worker cache", |worker, round| {
         let key = worker.other_keys[round % TOKENS];
-        assert!(worker.cache.get(black_box(&key), worker.generation, NOW).is_none());
+        let served = worker.cache.serve(black_box(&key), worker.generation, NOW, |_| Some(()));
+        assert!(served.is_none());
     }),
     ("put into a full worker cache", |worker, round| {
         let key = worker.key(round);

@@ -3,9 +3,12 @@
 //! A hit takes no lock and writes nothing that another process reads. What it must not miss, a
 //! purge, it sees by the zone's generation, which every lookup is told.
 
+mod doorkeeper;
+
 use super::Generation;
 use super::key::CacheKey;
 use crate::UnixTime;
+use doorkeeper::Doorkeeper;
 use lru::LruCache;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,6 +20,7 @@ pub struct WorkerCache {
     /// Sum of the lengths of all JWTs, no more than `limit`.
     bytes: usize,
     limit: usize,
+    doorkeeper: Doorkeeper,
 }
 
 /// A JWT that is fresh.
@@ -39,25 +43,33 @@ impl WorkerCache {
     pub fn new(entries: NonZeroUsize, bytes: usize) -> Self {
         let mut cache = LruCache::unbounded_with_hasher(BuildHasherDefault::default());
         cache.resize(entries);
-        Self { entries: cache, bytes: 0, limit: bytes }
+        Self { entries: cache, bytes: 0, limit: bytes, doorkeeper: Doorkeeper::new(entries) }
     }
 
-    /// The JWT of `key`, if it is fresh at `now` and no purge came after it was asked for: if it
-    /// is of `generation`, which the zone has now. One that is not is dropped.
-    pub fn get(
+    /// Hands the JWT of `key` to `serve`, if it is fresh at `now` and no purge came after it was
+    /// asked for: if it is of `generation`, which the zone has now. One that is not is dropped, and
+    /// so is one that `serve` has no use for.
+    pub fn serve<T>(
         &mut self,
         key: &CacheKey,
         generation: Generation,
         now: UnixTime,
-    ) -> Option<LocalHit<'_>> {
-        let entry = self.entries.peek(key)?;
-        if entry.generation != generation || !is_fresh(entry.fresh_until, entry.expires, now) {
+        serve: impl FnOnce(LocalHit<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let entry = self.entries.get_mut(key)?;
+        let served = entry.hit(generation, now).and_then(serve);
+        if served.is_none() {
             self.remove(key);
-            return None;
         }
-        let LocalEntry { jwt, fresh_until, expires, touched, .. } = self.entries.get_mut(key)?;
-        let touch = std::mem::replace(touched, now) != now;
-        Some(LocalHit { jwt, fresh_until: *fresh_until, expires: *expires, touch })
+        served
+    }
+
+    /// Whether a JWT of `len` bytes is worth its place, to be asked each time that it could be
+    /// [`put`](Self::put): as long as there is room every one is, and then one that was asked for
+    /// lately. So neither a flood of tokens that come once, nor more tokens in turn than there is
+    /// room for, cost a copy each.
+    pub fn admits(&mut self, key: &CacheKey, len: usize) -> bool {
+        self.has_room(len) || self.doorkeeper.knows(key)
     }
 
     /// Keeps a copy of the JWT of `key`, in place of the one there was, and drops others until it
@@ -96,12 +108,14 @@ impl WorkerCache {
     }
 
     fn make_room(&mut self, bytes: usize) {
-        if self.entries.len() >= self.entries.cap().get() {
+        while !self.has_room(bytes) && !self.entries.is_empty() {
             self.remove_oldest();
         }
-        while self.bytes > self.limit.saturating_sub(bytes) {
-            self.remove_oldest();
-        }
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.entries.len() < self.entries.cap().get()
+            && self.bytes <= self.limit.saturating_sub(bytes)
     }
 
     fn remove_oldest(&mut self) {
@@ -133,6 +147,17 @@ struct LocalEntry {
     generation: Generation,
     /// When the zone was last told that the entry is in use.
     touched: UnixTime,
+}
+
+impl LocalEntry {
+    fn hit(&mut self, generation: Generation, now: UnixTime) -> Option<LocalHit<'_>> {
+        if self.generation != generation || !is_fresh(self.fresh_until, self.expires, now) {
+            return None;
+        }
+        let touch = std::mem::replace(&mut self.touched, now) != now;
+        let Self { jwt, fresh_until, expires, .. } = self;
+        Some(LocalHit { jwt, fresh_until: *fresh_until, expires: *expires, touch })
+    }
 }
 
 fn is_fresh(fresh_until: UnixTime, expires: Option<UnixTime>, now: UnixTime) -> bool {

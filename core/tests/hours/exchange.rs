@@ -79,10 +79,12 @@ impl Simulation {
         let (zone, process, key) = self.shared(request);
         let floor = self.ledger.floor(request.holder());
         let cache = &mut self.workers.get_mut(&request.worker).unwrap().cache;
-        let Some(hit) = cache.get(&key, zone.generation(), now) else {
+        let hit = cache.serve(&key, zone.generation(), now, |hit| {
+            Some((hit.jwt.to_vec(), hit.fresh_until, hit.touch))
+        });
+        let Some((jwt, fresh_until, touch)) = hit else {
             return false;
         };
-        let (jwt, fresh_until, touch) = (hit.jwt.to_vec(), hit.fresh_until, hit.touch);
         if self.is_to_be_renewed(request, fresh_until, now) {
             return false;
         }

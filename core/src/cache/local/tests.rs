@@ -23,7 +23,28 @@ fn jwt(cache: &mut WorkerCache, number: u64) -> Option<Vec<u8>> {
 }
 
 fn jwt_at(cache: &mut WorkerCache, number: u64, now: UnixTime) -> Option<Vec<u8>> {
-    cache.get(&key(number), Generation(1), now).map(|hit| hit.jwt.to_vec())
+    serve(cache, &key(number), Generation(1), now).map(|hit| hit.jwt)
+}
+
+/// What a hit lends, to be kept.
+struct Served {
+    jwt: Vec<u8>,
+    fresh_until: UnixTime,
+    expires: Option<UnixTime>,
+    touch: bool,
+    shown: String,
+}
+
+fn serve(
+    cache: &mut WorkerCache,
+    key: &CacheKey,
+    generation: Generation,
+    now: UnixTime,
+) -> Option<Served> {
+    cache.serve(key, generation, now, |hit| {
+        let LocalHit { jwt, fresh_until, expires, touch } = hit;
+        Some(Served { jwt: jwt.to_vec(), fresh_until, expires, touch, shown: format!("{hit:?}") })
+    })
 }
 
 #[test]
@@ -32,7 +53,7 @@ fn a_jwt_is_found_with_its_times() {
 
     cache.put(key(1), b"jwt", UnixTime(1_500), Some(LATER), Generation(1), NOW);
 
-    let hit = cache.get(&key(1), Generation(1), NOW).unwrap();
+    let hit = serve(&mut cache, &key(1), Generation(1), NOW).unwrap();
     assert_eq!(hit.jwt, b"jwt");
     assert_eq!((hit.fresh_until, hit.expires), (UnixTime(1_500), Some(LATER)));
 }
@@ -44,7 +65,7 @@ fn a_jwt_is_not_found_with_another_profile() {
 
     let other = CacheKey::new(key(1).token(), Profile::new(&[b"other"]));
 
-    assert_eq!(cache.get(&other, Generation(1), NOW), None);
+    assert!(serve(&mut cache, &other, Generation(1), NOW).is_none());
 }
 
 #[test]
@@ -71,8 +92,8 @@ fn a_jwt_of_another_generation_is_gone_for_good() {
     let mut cache = cache(4, 100);
     put(&mut cache, 1, b"jwt");
 
-    assert_eq!(cache.get(&key(1), Generation(2), NOW), None);
-    assert_eq!(cache.get(&key(1), Generation(1), NOW), None);
+    assert!(serve(&mut cache, &key(1), Generation(2), NOW).is_none());
+    assert!(serve(&mut cache, &key(1), Generation(1), NOW).is_none());
 }
 
 #[test]
@@ -92,6 +113,17 @@ fn a_removed_jwt_is_gone() {
 
     cache.remove(&key(1));
 
+    assert_eq!(jwt(&mut cache, 1), None);
+}
+
+#[test]
+fn a_jwt_that_could_not_be_used_is_dropped() {
+    let mut cache = cache(4, 100);
+    put(&mut cache, 1, b"jwt");
+
+    let declined = cache.serve(&key(1), Generation(1), NOW, |_| None::<()>);
+
+    assert_eq!(declined, None);
     assert_eq!(jwt(&mut cache, 1), None);
 }
 
@@ -136,14 +168,23 @@ fn a_jwt_larger_than_the_cache_leaves_the_others_where_they_are() {
 }
 
 #[test]
+fn a_jwt_is_admitted_while_there_is_room_and_later_when_it_comes_again() {
+    let mut cache = cache(2, 100);
+    put(&mut cache, 1, b"1");
+
+    assert!(cache.admits(&key(2), 99), "there is room");
+    assert_eq!([(); 2].map(|()| cache.admits(&key(2), 100)), [false, true], "too many bytes");
+    put(&mut cache, 2, b"2");
+    assert_eq!([(); 2].map(|()| cache.admits(&key(3), 1)), [false, true], "too many entries");
+}
+
+#[test]
 fn the_zone_is_told_of_an_entry_in_use_once_in_a_second() {
     let mut cache = cache(4, 100);
     put(&mut cache, 1, b"jwt");
 
-    let touches = [1_000, 1_000, 1_001, 1_001, 1_002].map(|now| {
-        let hit = cache.get(&key(1), Generation(1), UnixTime(now)).unwrap();
-        hit.touch
-    });
+    let touches = [1_000, 1_000, 1_001, 1_001, 1_002]
+        .map(|now| serve(&mut cache, &key(1), Generation(1), UnixTime(now)).unwrap().touch);
 
     assert_eq!(touches, [false, false, true, false, true]);
 }
@@ -153,7 +194,7 @@ fn a_hit_is_printed_without_its_jwt() {
     let mut cache = cache(4, 100);
     put(&mut cache, 1, b"secret");
 
-    let hit = format!("{:?}", cache.get(&key(1), Generation(1), NOW).unwrap());
+    let hit = serve(&mut cache, &key(1), Generation(1), NOW).unwrap().shown;
 
     assert!(hit.contains("6 bytes") && !hit.contains("secret"), "{hit}");
 }
@@ -239,8 +280,9 @@ proptest! {
         for (number, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Get { key: number } => {
-                    let hit = cache.get(&key(number), Generation(generation), UnixTime(now));
-                    let hit = hit.map(|hit| (hit.jwt.to_vec(), hit.touch));
+                    let hit =
+                        serve(&mut cache, &key(number), Generation(generation), UnixTime(now));
+                    let hit = hit.map(|hit| (hit.jwt, hit.touch));
                     prop_assert_eq!(hit, model.get(number, generation, now));
                 }
                 Step::Put { key: of, len, fresh_for, expires_in, generations_ago } => {
