@@ -131,6 +131,9 @@ fn check_introspection(request: Request, introspection: &Introspection) -> ngx_i
         log::astray(request, endpoint);
         return rc::INTERNAL_SERVER_ERROR;
     }
+    if request.is_in_open_location() {
+        log::not_internal(request);
+    }
     rc::DECLINED
 }
 

@@ -57,6 +57,21 @@ pub fn astray(subrequest: Request, endpoint: &[u8]) {
     );
 }
 
+/// Clients can ask the authorization server through the introspection location, with its credential.
+/// The administrator may want that, with `allow` and `deny`, so a worker says it once.
+pub fn not_internal(subrequest: Request) {
+    if NOT_INTERNAL.get() {
+        return;
+    }
+    NOT_INTERNAL.set(true);
+    ngx_log_error!(
+        NGX_LOG_WARN,
+        subrequest.log(),
+        "phantom_token: introspection location \"{}\" is open to clients, too: add \"internal\" to it",
+        subrequest.location_name()
+    );
+}
+
 /// The authorization server must not choose who gets the token.
 pub fn redirected(subrequest: Request) {
     let location = subrequest.location_name();
@@ -124,6 +139,7 @@ pub fn no_cache(request: Request) {
     );
 }
 
+static NOT_INTERNAL: WorkerCell<bool> = WorkerCell::new(false);
 static NOT_STORED: WorkerCell<time_t> = WorkerCell::new(0);
 static NO_CACHE: WorkerCell<time_t> = WorkerCell::new(0);
 

@@ -146,6 +146,13 @@ impl Request {
         self.core_location().is_some_and(|core| core.internal == 1)
     }
 
+    /// Whether a client's URI may lead to the location that the request is in. None leads to one
+    /// whose name, unless it is a regular expression, does not start with a slash.
+    pub fn is_in_open_location(self) -> bool {
+        let has_path = self.location_name().starts_with('/') || self.is_in_pattern_location();
+        has_path && !self.is_in_internal_location()
+    }
+
     /// Whether the location that the request is in is a regular expression.
     #[cfg(ngx_feature = "pcre")]
     pub fn is_in_pattern_location(self) -> bool {

@@ -47,6 +47,34 @@ fn it_can_return_that_a_token_is_inactive() {
 }
 
 #[test]
+fn one_that_is_open_to_clients_is_warned_of_once() {
+    for (location, is_open) in [
+        ("location = /ask {", true),
+        ("location ~ ^/ask {", true),
+        ("location = /ask { internal;", false),
+        ("location ~ ^/ask { internal;", false),
+        ("location ask {", false),
+    ] {
+        let endpoint = if location.contains('/') { "/ask" } else { "ask" };
+        let gateway = Gateway::with_server(&format!(
+            "location / {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint {endpoint};
+                 proxy_pass http://{{api}};
+             }}
+             {location} proxy_pass http://{{as}}; }}"
+        ));
+
+        for token in ["one", "another"] {
+            expect::unauthorized(&gateway.get("/").bearer(token).send());
+        }
+
+        let warnings = gateway.error_log().matches("is open to clients").count();
+        assert_eq!(warnings, usize::from(is_open), "{location}");
+    }
+}
+
+#[test]
 fn it_can_be_a_static_file() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("ask"), "").unwrap();
