@@ -17,10 +17,12 @@ mod flight;
 mod key;
 mod latency;
 mod layout;
+mod lifetime;
 mod links;
 mod local;
 mod lock;
 mod region;
+mod runs;
 mod shard;
 mod zone;
 

@@ -3,17 +3,16 @@
 //! Everything here works on checked views of the memory. An error is always [`Corrupt`]: what was
 //! read cannot be. The caller then empties the shard.
 
-use super::chunks::Run;
 use super::flight::Table;
 use super::key::{CacheKey, TokenHash};
 use super::layout::{
     CHUNK, EntryHeader, Geometry, IN_USE, INACTIVE, ListHeader, RunHeader, ShardHeader,
     ShardOffsets, chunks_at_most,
 };
+use super::lifetime::Lifetime;
 use super::region::{Corrupt, Region};
 use super::{Answer, Entry, Lookup};
 use crate::UnixTime;
-use std::mem::size_of;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Entries in use that one eviction passes over before it takes whatever is next.
@@ -192,7 +191,7 @@ impl<'a> Shard<'a> {
         }
     }
 
-    fn chunk_offset(&self, number: u32) -> Result<usize, Corrupt> {
+    pub(super) fn chunk_offset(&self, number: u32) -> Result<usize, Corrupt> {
         if number >= self.geometry.chunks {
             return Err(Corrupt);
         }
@@ -283,152 +282,10 @@ impl<'a> Shard<'a> {
         self.free_runs(number, entry)
     }
 
-    fn free_runs(&self, number: EntryNumber, entry: &EntryHeader) -> Result<(), Corrupt> {
-        let mut run = Run { first: number.0, chunks: get(&entry.run.chunks) };
-        let mut next = self.follow(&entry.run.next)?;
-        self.free(run)?;
-        // Each run frees a chunk at least, and a chunk that is free already is an error: a
-        // circle of runs ends.
-        while let Some(EntryNumber(first)) = next {
-            let header = self.run(first)?;
-            run = Run { first, chunks: get(&header.chunks) };
-            next = self.follow(&header.next)?;
-            self.free(run)?;
-        }
-        Ok(())
-    }
-
-    /// Takes chunks for an entry and writes the JWT into them. Enough chunks are free.
-    fn write_entry(&self, jwt: &[u8]) -> Result<(EntryNumber, &'a EntryHeader), Corrupt> {
-        let run = self.take(chunks_for(size_of::<EntryHeader>(), jwt.len()))?;
-        let number = EntryNumber(run.first);
-        let entry = self.entry(number)?;
-        set(&entry.len, u32::try_from(jwt.len()).map_err(|_| Corrupt)?);
-        set(&entry.run.chunks, run.chunks);
-        let mut rest = self.write_run(run, size_of::<EntryHeader>(), jwt)?;
-        let mut link = &entry.run.next;
-        while !rest.is_empty() {
-            let run = self.take(chunks_for(size_of::<RunHeader>(), rest.len()))?;
-            let header = self.run(run.first)?;
-            set(&header.chunks, run.chunks);
-            set(link, run.first.wrapping_add(1));
-            link = &header.next;
-            rest = self.write_run(run, size_of::<RunHeader>(), rest)?;
-        }
-        set(link, 0);
-        Ok((number, entry))
-    }
-
-    /// Writes as much of `jwt` as fits after the header of `run`; what is left.
-    fn write_run<'j>(&self, run: Run, header: usize, jwt: &'j [u8]) -> Result<&'j [u8], Corrupt> {
-        let (at, room) = self.payload(run, header)?;
-        let (here, rest) = jwt.split_at_checked(room).unwrap_or((jwt, &[]));
-        self.region.write(at, here)?;
-        Ok(rest)
-    }
-
-    fn copy_jwt(
-        &self,
-        number: EntryNumber,
-        entry: &EntryHeader,
-        jwt: &mut Vec<u8>,
-    ) -> Result<(), Corrupt> {
-        jwt.clear();
-        let mut rest = get(&entry.len) as usize;
-        if rest > self.geometry.longest_jwt() {
-            return Err(Corrupt);
-        }
-        let mut run = Run { first: number.0, chunks: get(&entry.run.chunks) };
-        let mut header = size_of::<EntryHeader>();
-        let mut next = &entry.run.next;
-        loop {
-            let (at, room) = self.payload(run, header)?;
-            let here = rest.min(room);
-            self.region.append_to(at, here, jwt)?;
-            rest = rest.saturating_sub(here);
-            if rest == 0 {
-                return Ok(());
-            }
-            let EntryNumber(first) = self.follow(next)?.ok_or(Corrupt)?;
-            let run_header = self.run(first)?;
-            run = Run { first, chunks: get(&run_header.chunks) };
-            header = size_of::<RunHeader>();
-            next = &run_header.next;
-        }
-    }
-
-    /// Where the bytes behind a run's header are, and how many.
-    pub(super) fn payload(&self, run: Run, header: usize) -> Result<(usize, usize), Corrupt> {
-        let end = run.first.checked_add(run.chunks).ok_or(Corrupt)?;
-        if run.chunks == 0 || end > self.geometry.chunks {
-            return Err(Corrupt);
-        }
-        let at = self.chunk_offset(run.first)?.wrapping_add(header);
-        let len = (run.chunks as usize).wrapping_mul(CHUNK).saturating_sub(header);
-        Ok((at, len))
-    }
-
     fn add_jwt_bytes(&self, len: u64) {
         let jwt_bytes = self.header.jwt_bytes.load(Ordering::Relaxed);
         self.header.jwt_bytes.store(jwt_bytes.wrapping_add(len), Ordering::Relaxed);
     }
-}
-
-/// When an answer may be used, and how.
-#[derive(Clone, Copy)]
-struct Lifetime {
-    fresh_until: UnixTime,
-    stale_until: UnixTime,
-    expires: Option<UnixTime>,
-}
-
-impl Lifetime {
-    fn of(entry: &EntryHeader) -> Self {
-        let time = |word| UnixTime(u64::from(get(word)));
-        let expires = Some(time(&entry.expires)).filter(|&time| time != NEVER);
-        Self {
-            fresh_until: time(&entry.fresh_until),
-            stale_until: time(&entry.stale_until),
-            expires,
-        }
-    }
-
-    /// A time that does not fit is brought forward, never put off.
-    fn write(self, entry: &EntryHeader) {
-        let latest = NEVER.0.wrapping_sub(1);
-        let seconds = |time: UnixTime| time.0.min(latest) as u32;
-        set(&entry.fresh_until, seconds(self.fresh_until));
-        set(&entry.stale_until, seconds(self.stale_until));
-        set(&entry.expires, self.expires.map_or(NEVER.0 as u32, seconds));
-    }
-
-    fn is_over(self, now: UnixTime) -> bool {
-        self.expires.is_some_and(|expires| now >= expires)
-            || now >= self.fresh_until.max(self.stale_until)
-    }
-}
-
-const NEVER: UnixTime = UnixTime(u32::MAX as u64);
-
-impl From<&Entry<'_>> for Lifetime {
-    fn from(entry: &Entry<'_>) -> Self {
-        let &Entry { answer, fresh_until, stale_until, expires, .. } = entry;
-        let stale_until = match answer {
-            Answer::Active(_) => stale_until,
-            Answer::Inactive => fresh_until,
-        };
-        Self { fresh_until, stale_until, expires }
-    }
-}
-
-/// Whether `entry` may not be used any more, in any way.
-pub(super) fn is_over(entry: &Entry<'_>, now: UnixTime) -> bool {
-    Lifetime::from(entry).is_over(now)
-}
-
-/// Neighbouring chunks that hold a header and `len` bytes.
-fn chunks_for(header: usize, len: usize) -> u32 {
-    u32::try_from(len.saturating_add(header).div_ceil(CHUNK)).unwrap_or(u32::MAX)
 }
 
 pub(super) fn get(word: &AtomicU32) -> u32 {

@@ -5,9 +5,10 @@ use super::counters::Counters;
 use super::error::{CheckError, InsertError, RegionError};
 use super::key::{CacheKey, Profile, TokenHasher};
 use super::layout::{Geometry, LAYOUT_VERSION, MAGIC, ShardHeader};
+use super::lifetime::Lifetime;
 use super::lock::{Acquired, Busy, Lock, Process};
 use super::region::{Corrupt, Region};
-use super::shard::{self, Shard, count};
+use super::shard::{Shard, count};
 use super::{Entry, Generation, Lookup};
 use crate::UnixTime;
 use std::sync::atomic::Ordering;
@@ -203,7 +204,7 @@ impl Zone {
         if len > longest {
             return Err(InsertError::TooLarge { len, longest });
         }
-        if shard::is_over(entry, now) {
+        if Lifetime::from(entry).is_over(now) {
             return Err(InsertError::Expired);
         }
         if entry.generation != self.generation() {
