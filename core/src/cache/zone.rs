@@ -95,6 +95,7 @@ impl Zone {
     pub fn purge_all(&self) {
         self.next_generation();
         self.next_epoch();
+        self.forget_epochs();
         self.next_generation();
     }
 
@@ -273,6 +274,16 @@ impl Zone {
     fn next_epoch(&self) -> u64 {
         let epoch = &self.region.zone_header().epoch;
         epoch.fetch_add(1, Ordering::SeqCst).wrapping_add(1).max(1)
+    }
+
+    /// Where memory was overwritten, the next epoch may be one that a shard has had before.
+    fn forget_epochs(&self) {
+        for number in 0..self.geometry.shards {
+            if let Ok(header) = self.region.view::<ShardHeader>(self.geometry.shard(number).header)
+            {
+                header.epoch.store(0, Ordering::SeqCst);
+            }
+        }
     }
 
     fn next_generation(&self) {

@@ -108,6 +108,20 @@ fn what_does_not_fit_together_is_noticed_and_counted() {
     zone.assert_sound();
 }
 
+#[test]
+fn a_purge_empties_a_zone_whose_epoch_was_set_back() {
+    let zone = TestZone::new(64 * 1024);
+    zone.store_jwt("token", b"jwt");
+    zone.memory.overwrite(EPOCH, &0_u64.to_le_bytes());
+
+    zone.purge_all();
+
+    assert!(!zone.has("token"));
+}
+
+/// Where the zone counts its purges.
+const EPOCH: usize = 72;
+
 /// Where the lock of the first shard is.
 const FIRST_LOCK: usize = 128;
 
