@@ -6,9 +6,10 @@ use super::layout::{CHUNK, EntryHeader, Geometry, INACTIVE, ListHeader, RunHeade
 use super::links::token_of;
 use super::region::Corrupt;
 use super::shard::{EntryNumber, Shard, get};
+use super::sync::{AtomicU32, AtomicU64};
 use std::collections::HashSet;
 use std::mem::size_of;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// What is in use in a zone, and what has happened since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

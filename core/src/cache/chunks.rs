@@ -5,7 +5,8 @@
 
 use super::region::Corrupt;
 use super::shard::{Shard, get, set};
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::sync::AtomicU64;
+use std::sync::atomic::Ordering;
 
 /// Runs looked at for one that holds all that is wanted.
 const RUNS_TRIED: u32 = 8;

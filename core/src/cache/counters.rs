@@ -6,8 +6,9 @@
 
 use super::latency::{self, Latency};
 use super::layout::CounterLine;
+use super::sync::AtomicU64;
 use std::array;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Something that is counted. Each request has one result, and one cache status if it has a token
 /// to look for.

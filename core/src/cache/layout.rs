@@ -15,8 +15,8 @@
 use super::counters::COUNTERS;
 use super::error::RegionError;
 use super::latency::BUCKETS;
+use super::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 use std::mem::size_of;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 /// Bytes of a chunk, the unit of allocation: a cache line.
 pub(super) const CHUNK: usize = 64;

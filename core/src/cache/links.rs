@@ -4,7 +4,8 @@ use super::key::{CacheKey, TokenHash};
 use super::layout::{EntryHeader, ListHeader};
 use super::region::Corrupt;
 use super::shard::{EntryNumber, Shard, get, set};
-use std::sync::atomic::{AtomicU32, Ordering};
+use super::sync::AtomicU32;
+use std::sync::atomic::Ordering;
 
 impl<'a> Shard<'a> {
     /// The entry of `key`.

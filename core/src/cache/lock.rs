@@ -6,10 +6,10 @@
 //! right, its name is there for the next one to find: there is no instruction between which a
 //! death leaves the lock held by nobody who could be asked for.
 
-use std::hint;
+use super::sync::{AtomicU64, Instant, spin_loop};
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Attempts before the processor is given away.
 const SPINS: u32 = 100;
@@ -91,7 +91,7 @@ fn wait(word: &AtomicU64, id: u64, process: &impl Process) -> Result<Acquired, B
         if word.load(Ordering::Relaxed) == 0 && replace(word, 0, id) {
             return Ok(Acquired::Released { waited: true });
         }
-        hint::spin_loop();
+        spin_loop();
     }
     let start = Instant::now();
     let mut asked = start;

@@ -24,6 +24,7 @@ mod lock;
 mod region;
 mod runs;
 mod shard;
+mod sync;
 mod zone;
 
 pub use check::Usage;
@@ -34,6 +35,8 @@ pub use key::{CacheKey, Profile};
 pub use latency::Latency;
 pub use local::{LocalHit, WorkerCache};
 pub use lock::{OwnerId, Process};
+#[cfg(shuttle)]
+pub use sync::watch;
 pub use zone::Zone;
 
 use crate::UnixTime;

@@ -22,11 +22,11 @@
 
 use super::error::RegionError;
 use super::layout::{CounterLine, EntryHeader, FlightHeader, RunHeader, ShardHeader, ZoneHeader};
+use super::sync::{AtomicU32, AtomicU64, access_memory};
 use super::zone::{Zone, too_small};
 use std::mem::{align_of, size_of};
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 
 impl Zone {
     /// Lays out a new, empty zone in `base..base + len`, whatever is in there. The secret keys
@@ -162,6 +162,7 @@ impl Region {
     ) -> Result<(), Corrupt> {
         let from = self.range(offset, len, 1)?;
         to.try_reserve(len).map_err(|_| Corrupt)?;
+        access_memory();
         // SAFETY: `from` has `len` readable bytes, the vector `len` spare ones after the reserve;
         // the vector is private memory, so they do not overlap. The bytes copied are initialised
         // and `set_len` takes in just them, no more than the capacity.
@@ -175,6 +176,7 @@ impl Region {
     /// Copies `bytes` to `offset`.
     pub(super) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Corrupt> {
         let to = self.range(offset, bytes.len(), 1)?;
+        access_memory();
         // SAFETY: `to` has room for `bytes`, which are private memory: no overlap.
         unsafe { to.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(())
@@ -183,6 +185,7 @@ impl Region {
     /// Sets `len` bytes at `offset` to `byte`.
     pub(super) fn fill(&self, offset: usize, len: usize, byte: u8) -> Result<(), Corrupt> {
         let to = self.range(offset, len, 1)?;
+        access_memory();
         // SAFETY: `to` has `len` writable bytes.
         unsafe { to.as_ptr().write_bytes(byte, len) };
         Ok(())

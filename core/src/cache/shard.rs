@@ -11,9 +11,10 @@ use super::layout::{
 };
 use super::lifetime::Lifetime;
 use super::region::{Corrupt, Region};
+use super::sync::{AtomicU32, AtomicU64};
 use super::{Answer, Entry, Lookup};
 use crate::UnixTime;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Entries in use that one eviction passes over before it takes whatever is next.
 const SECOND_CHANCES: u32 = 32;

@@ -8,6 +8,7 @@ use phantom_token_core::cache::{
 use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 pub const SECRET: [u8; 16] = *b"0123456789abcdef";
 pub const MEGABYTE: usize = 1 << 20;
@@ -41,6 +42,14 @@ impl Memory {
         assert!(offset + bytes.len() <= self.0.len());
         // SAFETY: within the mapping, as just seen.
         unsafe { self.base().add(offset).as_ptr().copy_from(bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// The word at `offset`.
+    pub fn word(&self, offset: usize) -> &AtomicU64 {
+        assert!(offset.is_multiple_of(8) && offset + 8 <= self.len());
+        // SAFETY: within the mapping, as just seen, and aligned, as mappings are; the zone uses
+        // the words of its headers as atomics, too.
+        unsafe { AtomicU64::from_ptr(self.base().add(offset).as_ptr().cast()) }
     }
 
     /// Flips a bit, as a fault in the machine might.
