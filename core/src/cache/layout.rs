@@ -25,7 +25,7 @@ pub(super) const CHUNK: usize = 64;
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"phantom\0");
 
 /// Changes with every change to this file that moves or redefines a byte.
-pub(super) const LAYOUT_VERSION: u64 = 3;
+pub(super) const LAYOUT_VERSION: u64 = 4;
 
 /// The smallest region taken, in bytes. NGINX's smallest zone is 8 pages, some of them the slab
 /// allocator's.
@@ -75,7 +75,9 @@ pub(super) struct ZoneHeader {
     pub(super) generation: AtomicU64,
     /// Changed by a purge of everything: a shard of another epoch counts as empty. Never 0.
     pub(super) epoch: AtomicU64,
-    pub(super) unused_too: [AtomicU64; 6],
+    /// The latest time at which the zone was used, in seconds since the Unix epoch.
+    pub(super) clock: AtomicU64,
+    pub(super) unused_too: [AtomicU64; 5],
 }
 
 /// Where one worker counts. Its last cache line is seldom written, so that a processor that

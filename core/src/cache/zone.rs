@@ -13,6 +13,10 @@ use super::{Entry, Generation, Lookup};
 use crate::UnixTime;
 use std::sync::atomic::Ordering;
 
+/// Workers read the clock at different moments, and it is set right by some seconds now and then.
+/// An answer may be used for so many seconds longer without harm.
+const CLOCK_TOLERANCE: u64 = 60;
+
 /// A cache in memory shared by processes.
 pub struct Zone {
     region: Region,
@@ -37,6 +41,7 @@ impl Zone {
         now: UnixTime,
         jwt: &mut Vec<u8>,
     ) -> Lookup {
+        self.follow_clock(now);
         self.with_shard_of(key, process, |shard| shard.lookup(key, now, jwt))
             .unwrap_or(Lookup::Miss)
     }
@@ -60,6 +65,7 @@ impl Zone {
         entry: Entry<'_>,
         now: UnixTime,
     ) -> Result<(), InsertError> {
+        self.follow_clock(now);
         let insert = |shard: &Shard<'_>| {
             if let Err(refusal) = self.admit(&entry, now) {
                 shard.remove(key)?;
@@ -261,6 +267,23 @@ impl Zone {
             }
         }
         acquired.map(|(lock, _)| lock)
+    }
+
+    /// Purges everything when the clock was set back: how old an answer is can then not be told from
+    /// the times stored with it, and it would be used for longer than it may be.
+    fn follow_clock(&self, now: UnixTime) {
+        let clock = &self.region.zone_header().clock;
+        let latest = clock.load(Ordering::Relaxed);
+        if now.0 > latest {
+            clock.fetch_max(now.0, Ordering::Relaxed);
+            return;
+        }
+        let is_back = latest.saturating_sub(now.0) > CLOCK_TOLERANCE;
+        if is_back
+            && clock.compare_exchange(latest, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.purge_all();
+        }
     }
 
     /// Never 0, which stands for a shard that is to be emptied, not even if memory has it so.

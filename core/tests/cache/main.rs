@@ -10,6 +10,7 @@
 )]
 
 mod accidents;
+mod clock;
 mod counters;
 mod entries;
 mod eviction;
