@@ -1,6 +1,11 @@
 //! Ways around the gateway, and out of it with something that nobody else may have.
 
-use phantom_token_devkit::{Answer, Gateway};
+use std::fs;
+
+use phantom_token_devkit::{
+    Answer, AuthorizationServer, Gateway,
+    jwt::{an_hour_of_claims, jwt},
+};
 
 /// The user "alice" with the password "secret".
 const BASIC: &str = "Basic YWxpY2U6c2VjcmV0";
@@ -120,11 +125,96 @@ fn trace_never_reaches_an_api_that_would_send_the_jwt_back() {
 #[test]
 fn a_jwt_that_the_client_brings_is_introspected_as_any_token() {
     let gateway = Gateway::with("");
-    let brought = phantom_token_devkit::jwt::jwt(phantom_token_devkit::jwt::an_hour_of_claims());
+    let brought = jwt(an_hour_of_claims());
     gateway.authorization_server.answer(&brought, Answer::inactive());
 
     let response = gateway.get("/").bearer(&brought).send();
 
     assert_eq!(response.status, 401);
     assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (1, 0));
+}
+
+#[test]
+fn a_token_in_the_query_or_in_a_form_is_no_token() {
+    let gateway = Gateway::with("");
+    gateway.activate("opaque");
+
+    let in_query = gateway.get("/?access_token=opaque").send();
+    let in_form = gateway
+        .request("POST", "/")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body("access_token=opaque")
+        .send();
+
+    assert_eq!((in_query.status, in_form.status), (401, 401));
+    assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (0, 0));
+}
+
+#[test]
+fn the_status_page_has_neither_token_nor_jwt() {
+    let gateway = Gateway::with_server(
+        "location / {
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             proxy_pass http://{api};
+         }
+         location = /status { phantom_token_status; }",
+    );
+    let jwt = gateway.activate("opaque-token");
+    gateway.get("/").bearer("opaque-token").send();
+
+    for format in ["json", "prometheus"] {
+        let page = gateway.get(&format!("/status?format={format}")).send().text();
+
+        assert!(page.contains("granted"), "{page}");
+        for secret in ["opaque-token", &jwt[..20], &jwt[jwt.len() - 20..]] {
+            assert!(!page.contains(secret), "{page}");
+        }
+    }
+}
+
+#[test]
+fn a_part_that_asks_elsewhere_than_its_granted_page_gets_its_own_jwt() {
+    let (gateway, second) = two_servers();
+    let page = gateway.prefix().join("html/page.html");
+    fs::write(page, "<!--#include virtual=\"/second/part\" -->").unwrap();
+    let theirs = jwt(an_hour_of_claims());
+    gateway.activate("opaque");
+    second.answer("opaque", Answer::jwt(&theirs));
+
+    gateway.get("/page.html").bearer("opaque").send();
+
+    let arrived = gateway.api.only_request();
+    assert_eq!(arrived.headers.all("authorization"), [format!("Bearer {theirs}")]);
+}
+
+#[test]
+fn a_grant_does_not_hold_where_a_redirect_leads_that_asks_elsewhere() {
+    let (gateway, second) = two_servers();
+    gateway.activate("opaque");
+    second.answer("opaque", Answer::inactive());
+
+    let response = gateway.get("/first/redirected").bearer("opaque").send();
+
+    assert_eq!(response.status, 401);
+    assert_eq!(gateway.api.count(), 0);
+}
+
+/// `/first/` and `/page.html` ask the gateway's authorization server, `/second/` another one.
+/// `/first/redirected` leads to `/second/`.
+fn two_servers() -> (Gateway, AuthorizationServer) {
+    let second = AuthorizationServer::start();
+    let gateway = Gateway::with_server(&format!(
+        "phantom_token on;
+         phantom_token_introspection_endpoint /introspection;
+         location = /page.html {{ ssi on; root html; }}
+         location = /first/redirected {{ try_files /nonexistent /second/; }}
+         location /second/ {{
+             phantom_token_introspection_endpoint /elsewhere;
+             proxy_pass http://{{api}};
+         }}
+         location = /elsewhere {{ internal; proxy_pass http://{}; }}",
+        second.address()
+    ));
+    (gateway, second)
 }

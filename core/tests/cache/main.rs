@@ -20,4 +20,5 @@ mod model;
 mod purge;
 mod random;
 mod regions;
+mod secrecy;
 mod value;

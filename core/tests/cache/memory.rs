@@ -28,8 +28,12 @@ impl Memory {
     }
 
     pub fn create(&self) -> Result<Zone, RegionError> {
+        self.create_with(SECRET)
+    }
+
+    pub fn create_with(&self, secret: [u8; 16]) -> Result<Zone, RegionError> {
         // SAFETY: mapped for as long as `self`, which the callers keep; zones are all that uses it.
-        unsafe { Zone::create(self.base(), self.0.len(), SECRET) }
+        unsafe { Zone::create(self.base(), self.0.len(), secret) }
     }
 
     pub fn attach(&self) -> Result<Zone, RegionError> {
@@ -60,6 +64,13 @@ impl Memory {
         let byte = unsafe { self.base().add(offset) };
         // SAFETY: as above, and no other thread is using it.
         unsafe { byte.write(byte.read() ^ (1 << (bit % 8))) };
+    }
+
+    /// Whether these bytes are anywhere in it.
+    pub fn contains(&self, bytes: &[u8]) -> bool {
+        // SAFETY: the mapping, which no other thread is using.
+        let all = unsafe { std::slice::from_raw_parts(self.base().as_ptr(), self.len()) };
+        all.windows(bytes.len()).any(|window| window == bytes)
     }
 
     pub fn len(&self) -> usize {

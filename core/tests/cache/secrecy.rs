@@ -1,0 +1,35 @@
+//! What can be read out of a zone's memory, and what cannot.
+
+use crate::memory::{ALONE, MEGABYTE, Memory, SECRET, TestZone};
+use phantom_token_core::cache::{Answer, Join, Profile};
+
+const TOKEN: &str = "an-opaque-token-of-somebody";
+
+#[test]
+fn a_zone_has_no_opaque_token_in_it() {
+    let zone = TestZone::new(MEGABYTE);
+    zone.store_jwt(TOKEN, b"header.payload.signature");
+    let inactive = format!("{TOKEN}-else");
+    zone.store(&inactive, zone.fresh(Answer::Inactive)).unwrap();
+    let _flight: Join = zone.join(&ALONE, &zone.key_of("an-opaque-token-asked-for"), 0, 1000);
+    zone.find(TOKEN, 0);
+    zone.purge_token(&ALONE, inactive.as_bytes());
+
+    assert!(zone.memory.contains(b"header.payload.signature"), "the search finds what is there");
+    assert!(!zone.memory.contains(b"an-opaque-token"));
+}
+
+#[test]
+fn keys_depend_on_the_secret_of_their_zone() {
+    let profile = Profile::new(&[]);
+    let (one, other) = (Memory::new(MEGABYTE), Memory::new(MEGABYTE));
+    let zone = one.create().unwrap();
+    let mut secret = SECRET;
+    secret[0] ^= 1;
+    let of_another_secret = other.create_with(secret).unwrap();
+
+    let key = zone.key(TOKEN.as_bytes(), profile);
+
+    assert!(key == one.attach().unwrap().key(TOKEN.as_bytes(), profile));
+    assert!(key != of_another_secret.key(TOKEN.as_bytes(), profile));
+}
