@@ -1,0 +1,215 @@
+//! What the arguments of the directives mean.
+
+use core::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use nginx_sys::ngx_conf_t;
+use phantom_token_core::introspection::ClientCredential;
+use phantom_token_core::stale::UseStale;
+use zeroize::Zeroizing;
+
+use crate::conf::{CacheChoice, IgnoredHeaders, OnOptions};
+use crate::nginx::conf::{self, ConfExt as _};
+
+/// What is wrong with a directive's arguments.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SettingError {
+    #[error("is duplicate")]
+    Duplicate,
+    #[error("NGINX has logged what is wrong")]
+    Logged,
+    #[error("expected {expected}, got \"{got}\"")]
+    Unexpected { expected: &'static str, got: String },
+    #[error("cannot read \"{}\": {error}", path.display())]
+    File { path: PathBuf, error: std::io::Error },
+    #[error("\"{}\" is empty", path.display())]
+    EmptyFile { path: PathBuf },
+    #[error("\"{}\" is not one line of text with a secret in it", path.display())]
+    NotASecret { path: PathBuf },
+}
+
+pub(super) fn flag(value: &[u8]) -> Result<bool, SettingError> {
+    if value.eq_ignore_ascii_case(b"on") {
+        return Ok(true);
+    }
+    if value.eq_ignore_ascii_case(b"off") {
+        return Ok(false);
+    }
+    Err(unexpected("\"on\" or \"off\"", value))
+}
+
+pub(super) fn text(value: &[u8], expected: &'static str) -> Result<String, SettingError> {
+    String::from_utf8(value.to_vec()).map_err(|_| unexpected(expected, value))
+}
+
+/// The name of a location. C-module files leave the slash out; what follows a `?` or a `#` would
+/// be lost on the way.
+pub(super) fn endpoint(value: &[u8]) -> Result<Rc<[u8]>, SettingError> {
+    const EXPECTED: &str = "the name of a location, without arguments";
+    let strange = |byte: &u8| byte.is_ascii_control() || b" ?#$".contains(byte);
+    if value.windows(3).any(|part| part == b"://") {
+        return Err(unexpected("the name of a location, not a URL", value));
+    }
+    if value.is_empty() || value.starts_with(b"@") || value.iter().any(strange) {
+        return Err(unexpected(EXPECTED, value));
+    }
+    Ok(value.into())
+}
+
+pub(super) fn credential(cf: &mut ngx_conf_t) -> Result<Rc<ClientCredential>, SettingError> {
+    let [id, secret] = cf.values().collect::<Vec<_>>()[..] else {
+        return Err(unexpected("a client id and a secret", b""));
+    };
+    if id.is_empty() {
+        return Err(unexpected("a client id that is not empty", id));
+    }
+    let Some(path) = secret.strip_prefix(b"file:") else {
+        return Ok(Rc::new(ClientCredential::new(id, secret)));
+    };
+    let (id, path) = (id.to_vec(), path.to_vec());
+    let path = cf.full_name(&path).ok_or_else(|| unexpected("a path behind \"file:\"", &path))?;
+    let secret = secret_in(path)?;
+    Ok(Rc::new(ClientCredential::new(&id, secret.trim_ascii_end())))
+}
+
+fn secret_in(path: PathBuf) -> Result<Zeroizing<Vec<u8>>, SettingError> {
+    let content = match std::fs::read(&path) {
+        Ok(content) => Zeroizing::new(content),
+        Err(error) => return Err(SettingError::File { path, error }),
+    };
+    let secret = content.trim_ascii_end();
+    if secret.is_empty() {
+        return Err(SettingError::EmptyFile { path });
+    }
+    if secret.len() > LONGEST_SECRET
+        || secret.iter().any(u8::is_ascii_control)
+        || secret.starts_with(BYTE_ORDER_MARK)
+    {
+        return Err(SettingError::NotASecret { path });
+    }
+    Ok(content)
+}
+
+pub(super) fn media_type(value: &[u8]) -> Result<Rc<str>, SettingError> {
+    const EXPECTED: &str = "a media type such as \"application/jwt\"";
+    let header = http::HeaderValue::from_bytes(value).map_err(|_| unexpected(EXPECTED, value))?;
+    let text = header.to_str().map_err(|_| unexpected(EXPECTED, value))?;
+    if !text.contains('/') {
+        return Err(unexpected(EXPECTED, value));
+    }
+    Ok(text.into())
+}
+
+pub(super) fn names(values: &[&[u8]]) -> Result<Rc<[String]>, SettingError> {
+    const EXPECTED: &str =
+        "the name of a member of the introspection answer, other than \"active\"";
+    let name = |value: &&[u8]| match text(value, EXPECTED)?.as_str() {
+        "" | "active" => Err(unexpected(EXPECTED, value)),
+        name => Ok(name.to_owned()),
+    };
+    values.iter().map(name).collect()
+}
+
+pub(super) fn response_size(value: &[u8]) -> Result<usize, SettingError> {
+    const EXPECTED: &str = "a size from 1 to 16m, such as \"64k\"";
+    let size = conf::size(value).filter(|size| (1..=16 << 20).contains(size));
+    size.ok_or_else(|| unexpected(EXPECTED, value))
+}
+
+pub(super) fn cache(value: &[u8]) -> Result<CacheChoice, SettingError> {
+    match value {
+        b"off" => Ok(CacheChoice::Off),
+        b"" => Err(unexpected("the name of a zone, or \"off\"", value)),
+        name => Ok(CacheChoice::Zone(text(name, "the name of a zone in UTF-8")?)),
+    }
+}
+
+pub(super) fn time_or_off(value: &[u8]) -> Result<Option<Duration>, SettingError> {
+    if value == b"off" {
+        return Ok(None);
+    }
+    let seconds =
+        conf::time(value).ok_or_else(|| unexpected("a time such as \"30s\", or \"off\"", value))?;
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
+pub(super) fn ignored_headers(values: &[&[u8]]) -> Result<IgnoredHeaders, SettingError> {
+    let mut ignored = IgnoredHeaders::default();
+    for value in values {
+        match value.to_ascii_lowercase().as_slice() {
+            b"cache-control" => ignored.cache_control = true,
+            b"expires" => ignored.expires = true,
+            _ => return Err(unexpected("\"Cache-Control\" or \"Expires\"", value)),
+        }
+    }
+    Ok(ignored)
+}
+
+pub(super) fn lock_timeout(value: &[u8]) -> Result<u64, SettingError> {
+    let timeout = conf::milliseconds(value).filter(|timeout| (1..=3_600_000).contains(timeout));
+    timeout.ok_or_else(|| unexpected("a time from 1ms to 1h, such as \"5s\"", value))
+}
+
+pub(super) fn use_stale(values: &[&[u8]]) -> Result<UseStale, SettingError> {
+    const EXPECTED: &str = "\"error\", \"timeout\", \"updating\", \"http_429\", \"http_500\", \
+        \"http_502\", \"http_503\", \"http_504\", or \"off\" alone";
+    let mut use_stale = UseStale::default();
+    if let [only] = values
+        && *only == b"off"
+    {
+        return Ok(use_stale);
+    }
+    for value in values {
+        if !use_stale.add(value) {
+            return Err(unexpected(EXPECTED, value));
+        }
+    }
+    Ok(use_stale)
+}
+
+pub(super) fn background_update(values: &[&[u8]]) -> Result<Option<u64>, SettingError> {
+    const EXPECTED: &str = "\"on\", \"on before=time\" with a time such as \"10s\", or \"off\"";
+    let (switch, rest) = values.split_first().ok_or_else(|| unexpected(EXPECTED, b""))?;
+    match (flag(switch)?, rest) {
+        (false, []) => Ok(None),
+        (true, []) => Ok(Some(RENEW_BEFORE)),
+        (true, [before]) => {
+            let seconds = before.strip_prefix(b"before=").and_then(conf::time);
+            seconds.map(Some).ok_or_else(|| unexpected(EXPECTED, before))
+        }
+        (_, [other, ..]) => Err(unexpected(EXPECTED, other)),
+    }
+}
+
+pub(super) fn worker_cache(value: &[u8]) -> Result<Option<NonZeroUsize>, SettingError> {
+    const EXPECTED: &str = "a number of entries from 1 to 1048576, or \"off\"";
+    if value == b"off" {
+        return Ok(None);
+    }
+    let entries =
+        core::str::from_utf8(value).ok().and_then(|text| text.parse::<NonZeroUsize>().ok());
+    let entries = entries.filter(|entries| entries.get() <= 1 << 20);
+    entries.map(Some).ok_or_else(|| unexpected(EXPECTED, value))
+}
+
+pub(super) fn options(value: &[u8]) -> Result<OnOptions, SettingError> {
+    match value {
+        b"reply" => Ok(OnOptions::Reply),
+        b"pass" => Ok(OnOptions::Pass),
+        b"check" => Ok(OnOptions::Check),
+        _ => Err(unexpected("\"reply\", \"pass\" or \"check\"", value)),
+    }
+}
+
+fn unexpected(expected: &'static str, got: &[u8]) -> SettingError {
+    SettingError::Unexpected { expected, got: String::from_utf8_lossy(got).into_owned() }
+}
+
+/// In bytes; longer ones do not fit into a header.
+const LONGEST_SECRET: usize = 4096;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Seconds before the end of freshness, if `phantom_token_cache_background_update` does not say.
+const RENEW_BEFORE: u64 = 5;
