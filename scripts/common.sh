@@ -40,6 +40,11 @@ require_cargo() {
     command -v cargo >/dev/null || fail "Rust is missing: install it from https://rustup.rs"
 }
 
+require_nightly() {
+    cargo +nightly --version >/dev/null 2>&1 ||
+        fail "a nightly compiler is missing: run 'rustup toolchain install nightly --profile minimal'"
+}
+
 say() {
     printf '==> %s\n' "$*" >&2
 }

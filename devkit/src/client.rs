@@ -6,10 +6,8 @@ use std::{
     time::Duration,
 };
 
-use crate::wire::Response;
+use crate::{polling::patience, wire::Response};
 
-/// How long a client waits for bytes that should come at once.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client looks out for bytes that should not come.
 const LOOK_OUT: Duration = Duration::from_millis(50);
 
@@ -112,8 +110,8 @@ impl Connection {
     pub fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_nodelay(true).expect("TCP_NODELAY");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a write timeout");
+        stream.set_read_timeout(Some(patience())).expect("a read timeout");
+        stream.set_write_timeout(Some(patience())).expect("a write timeout");
         Self { stream, input: Vec::new() }
     }
 
@@ -163,7 +161,7 @@ impl Connection {
     pub fn is_silent(&mut self) -> bool {
         self.stream.set_read_timeout(Some(LOOK_OUT)).expect("a read timeout");
         let seen = self.stream.peek(&mut [0]);
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
+        self.stream.set_read_timeout(Some(patience())).expect("a read timeout");
         let blocked = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
         self.input.is_empty() && seen.is_err_and(|error| blocked.contains(&error.kind()))
     }

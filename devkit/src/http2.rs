@@ -1,15 +1,13 @@
 //! An HTTP/2 client that decides how much it is ready to receive.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr};
 
 use bytes::Bytes;
 use h2::{RecvStream, client};
 use http::{Method, Request, Response, Uri};
 use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle, time::timeout};
 
-use crate::runtime::runtime;
-
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::{polling::patience, runtime::runtime};
 
 /// A connection over HTTP/2 without TLS.
 pub struct Http2Connection {
@@ -74,7 +72,7 @@ impl Http2Connection {
         let (request, body) = (request.body(()).expect("a request"), body.into());
         let sender = self.sender.clone();
         runtime().block_on(async move {
-            let ready = timeout(PATIENCE, sender.ready()).await.expect("a free stream");
+            let ready = timeout(patience(), sender.ready()).await.expect("a free stream");
             let mut ready = ready.expect("an open connection");
             let (response, mut stream) =
                 ready.send_request(request, body.is_empty()).expect("to send a request");
@@ -104,7 +102,7 @@ impl Http2Stream {
     ///
     /// When none comes within ten seconds.
     pub fn head(self) -> Http2Response {
-        let response = runtime().block_on(async { timeout(PATIENCE, self.0).await });
+        let response = runtime().block_on(async { timeout(patience(), self.0).await });
         response.expect("an answer within ten seconds").expect("an answer")
     }
 
@@ -135,7 +133,7 @@ pub fn http2_body(response: Http2Response) -> String {
         }
         Ok::<_, h2::Error>(body)
     };
-    let body = runtime().block_on(async { timeout(PATIENCE, reading).await });
+    let body = runtime().block_on(async { timeout(patience(), reading).await });
     let body = body.expect("a body within ten seconds").expect("a body");
     String::from_utf8_lossy(&body).into_owned()
 }

@@ -29,12 +29,10 @@ use tokio_rustls::{
 
 use crate::{
     answer::{Answer, Ending, echo},
+    polling::patience,
     runtime::runtime,
     wire::ReceivedRequest,
 };
-
-/// How long a test waits for something that should happen at once.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Finds the answer to a request.
 pub(crate) type Respond = dyn Fn(&ReceivedRequest) -> Answer + Send + Sync;
@@ -136,7 +134,7 @@ impl Journal {
 
     /// Waits until that many requests are recorded.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<ReceivedRequest> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         let mut requests = self.requests.lock().expect("the journal");
         while requests.len() < count {
             let left = deadline.saturating_duration_since(Instant::now());

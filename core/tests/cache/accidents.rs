@@ -3,8 +3,12 @@
 use crate::memory::{ALONE, Random, TestProcess, TestZone, fresh};
 use crate::value::{assert_whole, value};
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{Answer, CacheKey, InsertError, Lookup, Profile, Zone};
+use phantom_token_core::cache::{
+    Answer, CacheKey, Counter, InsertError, Join, Landing, Lookup, Profile, WorkerLine, Zone,
+};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 const NOW: UnixTime = UnixTime(0);
 
@@ -25,10 +29,36 @@ fn threads_that_share_a_zone_find_only_whole_values_of_their_token() {
 }
 
 #[test]
+fn threads_do_everything_at_once_while_others_die_with_the_lock() {
+    let zone = TestZone::new(64 * 1024);
+    let deaths = AtomicU64::new(0);
+
+    thread::scope(|scope| {
+        let users: Vec<_> = (1..=4)
+            .map(|id| {
+                let zone = &zone;
+                scope.spawn(move || do_everything(zone, &TestProcess { id, living: 4 }, 3_000))
+            })
+            .collect();
+        while users.iter().any(|user| !user.is_finished()) {
+            if die_with_lock(&zone) {
+                deaths.fetch_add(1, Ordering::Relaxed);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+
+    zone.assert_sound();
+    let usage = zone.usage();
+    assert!(usage.takeovers > 0 && usage.takeovers == deaths.into_inner(), "{usage:?}");
+    assert_eq!(usage.corruptions, 0);
+}
+
+#[test]
 fn a_shard_whose_owner_died_is_emptied_and_used_again() {
     let zone = TestZone::new(64 * 1024);
     zone.store_jwt("token", b"jwt");
-    zone.memory.overwrite(FIRST_LOCK, &77_u64.to_le_bytes());
+    zone.memory.overwrite(FIRST_LOCK, &DEAD.to_le_bytes());
 
     assert_eq!(zone.find("token", 0).0, Lookup::Miss);
     assert_eq!(zone.usage().takeovers, 1);
@@ -124,6 +154,7 @@ const EPOCH: usize = 72;
 
 /// Where the lock of the first shard is.
 const FIRST_LOCK: usize = 128;
+const DEAD: u64 = 77;
 
 fn fill(zone: &TestZone) {
     for number in 0..100 {
@@ -158,19 +189,58 @@ fn assert_usable_once_purged(zone: &TestZone) {
 
 fn use_at_random(zone: &Zone, process: &TestProcess, operations: u32) {
     let mut random = Random(process.id);
-    let mut jwt = Vec::new();
     for _ in 0..operations {
         let token = random.below(200) as u64;
+        store_or_find(zone, process, token, &mut random);
+    }
+}
+
+fn store_or_find(zone: &Zone, process: &TestProcess, token: u64, random: &mut Random) {
+    let key = key(zone, token);
+    let mut jwt = Vec::new();
+    if random.below(3) == 0 {
+        let jwt = value(token, random.next(), random.below(8_000));
+        // On a loaded machine the lock's owner may have to wait for a processor for long.
+        let inserted = zone.insert(process, &key, fresh(zone, &jwt), NOW);
+        let accepted = matches!(inserted, Ok(()) | Err(InsertError::Busy | InsertError::Purged));
+        assert!(accepted, "{inserted:?}");
+    } else if let Lookup::Fresh { .. } = zone.lookup(process, &key, NOW, &mut jwt) {
+        assert_whole(token, &jwt);
+    }
+}
+
+/// As `use_at_random`, with purges, flights and counters.
+fn do_everything(zone: &Zone, process: &TestProcess, operations: u32) {
+    let mut random = Random(process.id);
+    for _ in 0..operations {
+        let token = random.below(20) as u64;
         let key = key(zone, token);
-        if random.below(3) == 0 {
-            let jwt = value(token, random.next(), random.below(8_000));
-            // On a loaded machine the lock's owner may have to wait for a processor for long.
-            let inserted = zone.insert(process, &key, fresh(zone, &jwt), NOW);
-            assert!(matches!(inserted, Ok(()) | Err(InsertError::Busy)), "{inserted:?}");
-        } else if let Lookup::Fresh { .. } = zone.lookup(process, &key, NOW, &mut jwt) {
-            assert_whole(token, &jwt);
+        match random.below(8) {
+            0 => drop(zone.remove(process, &key)),
+            1 => zone.purge_token(process, &token.to_le_bytes()),
+            2 => drop(zone.touch(process, &key)),
+            3 => zone.counters().count(WorkerLine::of(process.id as usize), Counter::Miss),
+            4 => fly(zone, process, &key),
+            _ => store_or_find(zone, process, token, &mut random),
         }
     }
+    assert_eq!(zone.counters().snapshot().get(Counter::Granted), 0);
+}
+
+/// Leads a flight or follows one, until it hears of it once.
+fn fly(zone: &Zone, process: &TestProcess, key: &CacheKey) {
+    match zone.join(process, key, 0, 1_000) {
+        Join::Lead(ticket) => zone.land(process, ticket, Landing::NotStored, 0),
+        Join::Follow(flight) => drop(zone.follow(process, key, flight, 0, 1_000)),
+        Join::Alone => {}
+    }
+}
+
+/// Takes the lock of the zone's only shard in the name of a process that is dead; whether it was
+/// free.
+fn die_with_lock(zone: &TestZone) -> bool {
+    let lock = zone.memory.word(FIRST_LOCK);
+    lock.compare_exchange(0, DEAD, Ordering::Acquire, Ordering::Relaxed).is_ok()
 }
 
 fn key(zone: &Zone, token: u64) -> CacheKey {

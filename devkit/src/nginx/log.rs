@@ -8,8 +8,15 @@ use std::{
 use crate::polling::eventually;
 
 /// What must not stand in an error log, whatever a test does.
-const FAULTS: [&str; 6] =
-    ["[alert]", "[emerg]", "exited on signal", "panicked", "AddressSanitizer", "LeakSanitizer"];
+const FAULTS: [&str; 7] = [
+    "[alert]",
+    "[emerg]",
+    "exited on signal",
+    "panicked",
+    "AddressSanitizer",
+    "LeakSanitizer",
+    "Memcheck:",
+];
 
 /// A log file that may not exist yet.
 pub(super) struct Log(pub(super) PathBuf);

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     client::{Connection, Request},
-    polling::eventually,
+    polling::{eventually, scaled},
 };
 
 /// How long an NGINX that was asked to quit may finish what is in flight.
@@ -362,7 +362,7 @@ impl Nginx {
             return true;
         }
         self.quit();
-        let deadline = Instant::now() + QUIT_PATIENCE;
+        let deadline = Instant::now() + scaled(QUIT_PATIENCE);
         while Instant::now() < deadline {
             if self.has_ended() {
                 return true;
