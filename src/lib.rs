@@ -44,6 +44,9 @@ use conf::LocationConf;
 use nginx::conf::ConfExt as _;
 use zone::MainConf;
 
+#[global_allocator]
+static ALLOCATOR: nginx::memory::Allocator = nginx::memory::Allocator::new();
+
 struct Module;
 
 /// What NGINX looks for in a dynamic module.
