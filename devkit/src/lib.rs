@@ -34,5 +34,5 @@ pub use lossy_network::LossyNetwork;
 pub use misbehaving_proxy::{MisbehavingProxy, Trouble};
 pub use nginx::{Builder as NginxBuilder, Installation, Nginx, Resources, Verdict};
 pub use polling::eventually;
-pub use runtime::runtime;
+pub use runtime::{interruption, runtime};
 pub use wire::{Headers, ReceivedRequest, Response};

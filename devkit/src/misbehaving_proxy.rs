@@ -166,7 +166,7 @@ impl Proxy {
                 Trouble::Cut(length) => return client.write_all(start(&piece, length)).await,
                 Trouble::Reset(length) => {
                     client.write_all(start(&piece, length)).await?;
-                    return socket2::SockRef::from(&*client.as_ref())
+                    return socket2::SockRef::from(client.as_ref())
                         .set_linger(Some(Duration::ZERO));
                 }
                 Trouble::Refuse => return Ok(()),

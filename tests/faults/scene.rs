@@ -19,6 +19,8 @@ pub const CONNECTIONS: usize = 32;
 pub const KNOWN: u64 = 500;
 /// Requests before anything is measured, and after a fault until all is well again.
 const ENOUGH: u64 = 2000;
+/// The numbers of the crowd's requests are so much larger.
+const CROWD: u64 = 1 << 36;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What a worker may keep in addition, once it was busy: its own cache may hold 1 MB, and the
 /// allocator keeps pages for the next time.
@@ -32,10 +34,14 @@ pub struct Plan {
     pub workers: usize,
     /// Directives of the protected location.
     pub directives: String,
+    /// Directives of the introspection location.
+    pub introspection: &'static str,
     pub zone: &'static str,
     /// Where the authorization server is, if it is not reached as usual.
     pub issuer_address: Option<String>,
     pub connections: usize,
+    /// So many more connections have load while the fault lasts.
+    pub crowd: usize,
     /// What each request has for a token.
     pub choose: fn(u64) -> Option<Token>,
     /// Requests that are cut before NGINX read them are lost, too.
@@ -53,9 +59,11 @@ impl Default for Plan {
             worker_connections: 1024,
             workers: 2,
             directives: String::new(),
+            introspection: "",
             zone: "4m",
             issuer_address: None,
             connections: CONNECTIONS,
+            crowd: 0,
             choose: |number| mixture(number, KNOWN),
             resends: true,
             tolerated: Vec::new(),
@@ -67,7 +75,7 @@ impl Default for Plan {
 impl Plan {
     /// The configuration file.
     pub fn config(&self) -> String {
-        let Self { main, worker_connections, workers, directives, zone, .. } = self;
+        let Self { main, worker_connections, workers, directives, introspection, zone, .. } = self;
         let module = Installation::get().module.display();
         format!(
             "load_module {module};
@@ -96,7 +104,8 @@ impl Plan {
                          {directives}
                          proxy_pass http://api;
                      }}
-                     location = /introspection {{ internal; proxy_pass http://as; }}
+                     location = /introspection {{ internal; {introspection} proxy_pass http://as; }}
+                     location = /time {{ return 200 $msec; }}
                      location = /status {{ phantom_token_status; }}
                  }}
              }}
@@ -126,6 +135,7 @@ impl Plan {
             issuer,
             api,
             connections: self.connections,
+            crowd: self.crowd,
             choose: self.choose,
             resends: self.resends,
             next: 0,
@@ -143,6 +153,7 @@ pub struct Scene {
     pub issuer: Issuer,
     pub api: CheckingApi,
     connections: usize,
+    crowd: usize,
     choose: fn(u64) -> Option<Token>,
     resends: bool,
     next: u64,
@@ -180,28 +191,40 @@ pub enum Lost {
     AnyNumber,
 }
 
+impl Course {
+    /// How many requests NGINX refused.
+    pub fn refused(&self) -> u64 {
+        self.totals.refusals()
+    }
+}
+
 impl Scene {
     /// Has load while `fault` goes on, and until all is well again afterwards.
     pub fn run(&mut self, allowed: &Allowed, fault: impl FnOnce(&mut Stage<'_>)) -> Course {
-        let load = Load::new(self.nginx.address(), self.connections, self.choose)
-            .resending(self.resends)
-            .start(self.next);
-        load.accept(allowed.statuses);
+        let load = self.load(self.connections, self.next, allowed);
+        let crowd = self.load(self.crowd, self.next + CROWD, allowed);
         let mut stage = Stage { load: &load, nginx: &mut self.nginx, issuer: &self.issuer };
         fault(&mut stage);
+        let tallies = [load.tally.clone(), crowd.tally.clone()];
+        crowd.stop();
         let ended = Instant::now();
         recover(&load, ended, &self.nginx);
-        let recovery = load.tally.last_failure().map(|last| last.saturating_duration_since(ended));
-        let tally = load.tally.clone();
+        let last_failure = tallies[0].last_failure();
         self.next = load.stop();
-        let wrong = [tally.wrong.first(), self.api.findings().first()].concat();
+        let wrong = tallies.each_ref().map(|tally| tally.wrong.first()).concat();
+        let wrong = [wrong, self.api.findings().first()].concat();
         assert!(
             wrong.is_empty(),
             "wrong answers:\n{}\n{}",
             wrong.join("\n"),
             self.nginx.error_log()
         );
-        Course { totals: tally.totals(), recovery: recovery.unwrap_or_default() }
+        let [totals, others] = tallies.each_ref().map(|tally| tally.totals());
+        Course {
+            totals: totals.with(&others),
+            recovery: last_failure
+                .map_or(Duration::ZERO, |last| last.saturating_duration_since(ended)),
+        }
     }
 
     /// Judges what is left of the fault, and reports it.
@@ -227,6 +250,13 @@ impl Scene {
     /// What the status page counts.
     pub fn status(&self) -> Value {
         self.nginx.get("/status").send().json()["zones"]["phantom_token"].clone()
+    }
+
+    fn load(&self, connections: usize, first: u64, allowed: &Allowed) -> RunningLoad {
+        let load = Load::new(self.nginx.address(), connections, self.choose);
+        let load = load.resending(self.resends).start(first);
+        load.accept(allowed.statuses);
+        load
     }
 
     fn warm_up(&mut self) {

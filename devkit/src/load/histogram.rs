@@ -17,7 +17,7 @@ impl Histogram {
     pub fn add(&self, duration: Duration) {
         let micros = duration.as_micros().clamp(1, u128::from(u32::MAX)) as u32;
         let power = micros.ilog2();
-        let rest = (u64::from(micros) * u64::from(PARTS) >> power) as u32 - PARTS;
+        let rest = ((u64::from(micros) * u64::from(PARTS)) >> power) as u32 - PARTS;
         self.0[(power * PARTS + rest) as usize].fetch_add(1, Ordering::Relaxed);
     }
 

@@ -80,9 +80,19 @@ impl Issuer {
         self.state.clock_offset.store(seconds, Ordering::SeqCst);
     }
 
+    /// Gives the means to revoke its tokens.
+    pub fn revoker(&self) -> Revoker {
+        Revoker(self.state.clone())
+    }
+}
+
+/// Revokes the tokens of an [`Issuer`].
+pub struct Revoker(Arc<State>);
+
+impl Revoker {
     /// From now on, the active token of that number is not active.
     pub fn revoke(&self, number: u64) {
-        self.state.revoked.lock().expect("the revoked tokens").insert(number);
+        self.0.revoked.lock().expect("the revoked tokens").insert(number);
     }
 }
 

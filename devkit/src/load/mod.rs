@@ -15,7 +15,7 @@ mod token;
 pub use api::CheckingApi;
 pub use client::{Load, RunningLoad};
 pub use histogram::Histogram;
-pub use issuer::Issuer;
+pub use issuer::{Issuer, Revoker};
 pub use tally::{Findings, Tally, Totals};
 pub use token::{Kind, Token, mixture, scatter};
 

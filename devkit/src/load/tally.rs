@@ -122,6 +122,20 @@ impl Totals {
         self.refused.values().sum()
     }
 
+    /// These and others together.
+    pub fn with(mut self, others: &Self) -> Self {
+        self.sent += others.sent;
+        self.granted += others.granted;
+        self.unauthorized += others.unauthorized;
+        self.lost += others.lost;
+        self.resent += others.resent;
+        self.wrong += others.wrong;
+        for (&status, count) in &others.refused {
+            *self.refused.entry(status).or_default() += count;
+        }
+        self
+    }
+
     /// Whether each request became something.
     pub fn is_complete(&self) -> bool {
         self.sent == self.expected() + self.refusals() + self.lost + self.wrong
