@@ -1,0 +1,124 @@
+//! What an introspection answer means.
+
+use std::mem::discriminant;
+
+use arbitrary::Arbitrary;
+use http::header::{CONTENT_ENCODING, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use phantom_token_core::UnixTime;
+use phantom_token_core::introspection::{Answer, Body, Failure, Verdict, interpret};
+
+use super::answer::{Text, Time};
+use super::reading::{Reading, read};
+
+const JWT_MEMBERS: [&str; 2] = ["jwt", "phantom_token"];
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    now: Time,
+    status: Option<u16>,
+    content_encoding: Option<&'a [u8]>,
+    retry_after: Option<&'a [u8]>,
+    body: BodyInput<'a>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum BodyInput<'a> {
+    Complete(Text<'a>),
+    Truncated,
+    TooLarge,
+    Unreadable,
+}
+
+/// The input is an answer of the authorization server.
+pub fn check(input: &[u8]) {
+    let Some(input) = super::made_of::<Input<'_>>(input) else { return };
+    let status = StatusCode::from_u16(100 + input.status.unwrap_or(100) % 900).unwrap();
+    let headers = headers(&input);
+    let bytes = match &input.body {
+        BodyInput::Complete(text) => text.bytes(),
+        _ => Vec::new(),
+    };
+    let body = match &input.body {
+        BodyInput::Complete(_) => Body::Complete(&bytes),
+        BodyInput::Truncated => Body::Truncated,
+        BodyInput::TooLarge => Body::TooLarge,
+        BodyInput::Unreadable => Body::Unreadable,
+    };
+    let now = input.now.unix();
+    let outcome = interpret(&Answer { status, headers: &headers, body }, &JWT_MEMBERS, now);
+
+    if status != StatusCode::OK {
+        return check_status(status, &headers, &outcome);
+    }
+    match (is_encoded(&headers), body) {
+        (true, _) => assert_eq!(outcome, Err(Failure::Encoded)),
+        (_, Body::Truncated) => assert_eq!(outcome, Err(Failure::Truncated)),
+        (_, Body::TooLarge) => assert_eq!(outcome, Err(Failure::TooLarge)),
+        (_, Body::Unreadable) => assert_eq!(outcome, Err(Failure::Unreadable)),
+        (_, Body::Complete(body)) => check_body(body, now, &outcome),
+    }
+}
+
+fn check_status(status: StatusCode, headers: &HeaderMap, outcome: &Result<Verdict<'_>, Failure>) {
+    if status == StatusCode::NO_CONTENT {
+        return assert_eq!(*outcome, Ok(Verdict::Inactive));
+    }
+    let failure = outcome.as_ref().unwrap_err();
+    let passed_on = match status.as_u16() {
+        429 | 503 => 503,
+        504 => 504,
+        _ => 502,
+    };
+    assert_eq!(failure.status().as_u16(), passed_on);
+    let Some(retry_after) = failure.retry_after() else { return };
+    assert_eq!(passed_on, 503);
+    assert_eq!(headers.get(RETRY_AFTER), Some(retry_after));
+    let text = retry_after.to_str().unwrap();
+    let is_seconds = !text.is_empty() && text.chars().all(|digit| digit.is_ascii_digit());
+    assert!(is_seconds || httpdate::parse_http_date(text).is_ok());
+}
+
+fn check_body(body: &[u8], now: UnixTime, outcome: &Result<Verdict<'_>, Failure>) {
+    if let Ok(Verdict::Active(jwt)) = outcome {
+        assert_is_one_word_of(jwt.as_bytes(), body);
+        assert!(jwt.expires().is_none_or(|end| end > now));
+    }
+    let Ok(reading) = read(body, &JWT_MEMBERS) else { return };
+    let is_over = |expires: &Option<u64>| expires.is_some_and(|end| end <= now.0);
+    match (&reading, outcome) {
+        (Reading::Active { jwt, expires }, Ok(Verdict::Active(found))) => {
+            assert!(!is_over(expires));
+            assert_eq!((found.as_bytes(), found.expires()), (&jwt[..], expires.map(UnixTime)));
+        }
+        (Reading::Active { expires, .. }, Ok(Verdict::Expired)) => assert!(is_over(expires)),
+        (Reading::Inactive, Ok(Verdict::Inactive)) => {}
+        (Reading::Failure(expected), Err(failure)) => {
+            assert_eq!(discriminant(expected), discriminant(failure), "{expected:?} {failure:?}");
+        }
+        _ => panic!("{outcome:?} where a plain reading has {reading:?}"),
+    }
+}
+
+/// It can stand in a header, and was not put together from anything that the answer does not have.
+fn assert_is_one_word_of(jwt: &[u8], body: &[u8]) {
+    assert!(HeaderValue::from_bytes(jwt).is_ok());
+    assert!(jwt.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
+    let is_part = body.windows(jwt.len()).any(|part| part == jwt);
+    assert!(is_part || (body.contains(&b'\\') && body.contains(&b'{')));
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|line| {
+        let text: String = line.as_bytes().iter().copied().map(char::from).collect();
+        let mut codings = text.split(',').map(|coding| coding.trim_matches([' ', '\t']));
+        codings.any(|coding| !["", "identity"].contains(&&*coding.to_ascii_lowercase()))
+    })
+}
+
+fn headers(input: &Input<'_>) -> HeaderMap {
+    [(CONTENT_ENCODING, input.content_encoding), (RETRY_AFTER, input.retry_after)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::from_bytes(value?).ok()?)))
+        .collect()
+}

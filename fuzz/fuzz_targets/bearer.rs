@@ -1,0 +1,5 @@
+//! The `Authorization` field of a request.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| phantom_token_fuzz::properties::bearer::check(input));

@@ -1,0 +1,5 @@
+//! The `WWW-Authenticate` field for any realm and scope.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| phantom_token_fuzz::properties::challenge::check(input));

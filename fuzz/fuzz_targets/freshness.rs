@@ -1,0 +1,5 @@
+//! How long an answer with any header fields may be reused.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| phantom_token_fuzz::properties::freshness::check(input));

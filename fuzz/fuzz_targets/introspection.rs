@@ -1,0 +1,7 @@
+//! What an answer of the authorization server means.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| phantom_token_fuzz::properties::introspection::check(
+    input
+));
