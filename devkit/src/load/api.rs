@@ -64,3 +64,45 @@ fn check(request: &ReceivedRequest) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAR: i64 = 4_000_000_000;
+
+    #[test]
+    fn a_request_with_the_jwt_of_its_own_token_is_right() {
+        assert_eq!(check(&request("active.1", &bearer("active.1", FAR))), Ok(()));
+    }
+
+    #[test]
+    fn a_request_with_anything_else_is_wrong() {
+        let own = bearer("active.1", FAR);
+        let wrong = [
+            request("active.1", &bearer("active.2", FAR)),
+            request("active.1", &bearer("active.1", 1000)),
+            request("active.1", &own[..own.len() - 1]),
+            request("active.1", "Bearer active.1"),
+            request("active.1", &format!("{own}\r\nAuthorization: {own}")),
+            request("inactive.1", &bearer("inactive.1", FAR)),
+            request("", &own),
+        ];
+        for request in wrong {
+            assert!(check(&request).is_err(), "{request:?}");
+        }
+    }
+
+    fn bearer(token: &str, expires: i64) -> String {
+        let token = Token::parse(token).expect("a token");
+        format!("Bearer {}", issuer::sealed_jwt(&token, expires))
+    }
+
+    fn request(token: &str, authorization: &str) -> ReceivedRequest {
+        let head = format!(
+            "GET / HTTP/1.1\r\n{TOKEN}: {token}\r\n{NOW}: 1000.500\r\n\
+             Authorization: {authorization}\r\n\r\n"
+        );
+        ReceivedRequest::parse(head.as_bytes()).expect("a request").expect("a whole one").0
+    }
+}

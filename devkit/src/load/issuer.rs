@@ -122,7 +122,7 @@ impl State {
 }
 
 /// A JWT that names its token, and whose last characters depend on all others.
-fn sealed_jwt(token: &Token, expires: i64) -> String {
+pub(super) fn sealed_jwt(token: &Token, expires: i64) -> String {
     let claims = json!({"jti": token.to_string(), "exp": expires});
     let mut jwt = jwt_of_length(claims, token.jwt_length());
     jwt.truncate(jwt.len() - SEAL);

@@ -49,6 +49,7 @@ fn run(duration: Duration, folder: PathBuf) -> bool {
     let (mut next_sample, mut next_reload) = (INTERVAL, BETWEEN_RELOADS);
     while began.elapsed() < duration {
         if interrupted.load(Ordering::SeqCst) {
+            soak.end();
             eprintln!("interrupted: nothing is written");
             return false;
         }
