@@ -181,6 +181,10 @@ shuttle::thread_local! {
 
 /// Comes before each access to the memory.
 fn pass_point() {
+    // What a dying process does as it unwinds is nobody's turn.
+    if std::thread::panicking() {
+        return;
+    }
     // Shuttle may switch to another process here.
     Point::new(false).load(SeqCst);
 

@@ -45,6 +45,12 @@ macro_rules! watched {
             }
 
             #[allow(dead_code, reason = "not used of each size")]
+            pub(in super::super) fn fetch_max(&self, value: $value, order: Ordering) -> $value {
+                access_memory();
+                self.0.fetch_max(value, order)
+            }
+
+            #[allow(dead_code, reason = "not used of each size")]
             pub(in super::super) fn compare_exchange(
                 &self,
                 from: $value,
