@@ -7,9 +7,11 @@ use phantom_token_devkit::{
     load::{CheckingApi, Issuer, scatter},
 };
 
-use crate::scene::{Allowed, Plan, Scene};
+use crate::{
+    plan::Plan,
+    scene::{Allowed, Scene},
+};
 
-/// The authorization server's answers take two seconds at most.
 const DIRECTIVES: &str = "phantom_token_cache_lock_timeout 1s;";
 
 #[test]
@@ -67,7 +69,7 @@ fn behind_a_proxy() -> (Scene, MisbehavingProxy) {
     let proxy = MisbehavingProxy::start(issuer.address());
     let plan = Plan {
         directives: DIRECTIVES.to_owned(),
-        introspection: "proxy_connect_timeout 1s; proxy_read_timeout 500ms;",
+        introspection: "proxy_connect_timeout 2s; proxy_read_timeout 2s;",
         issuer_address: Some(proxy.address()),
         ..Plan::default()
     };

@@ -10,7 +10,10 @@ use std::{
 
 use phantom_token_devkit::load::{mixture, scatter};
 
-use crate::scene::{Allowed, KNOWN, Plan};
+use crate::{
+    plan::{KNOWN, Plan},
+    scene::Allowed,
+};
 
 const RUDE_CLIENTS: u64 = 4;
 
@@ -76,7 +79,7 @@ fn be_rude(address: SocketAddr, number: u64) {
         _ => {}
     }
     let _ = stream.read(&mut [0; 4096]);
-    if chance / 16 % 2 == 0 {
+    if (chance / 16).is_multiple_of(2) {
         reset(&stream);
     }
 }

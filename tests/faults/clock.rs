@@ -5,7 +5,10 @@ use std::{fs, path::Path};
 use phantom_token_devkit::eventually;
 use tempfile::TempDir;
 
-use crate::scene::{Allowed, Plan, Stage};
+use crate::{
+    plan::Plan,
+    scene::{Allowed, Stage},
+};
 
 /// The library, where distributions have it.
 const LIBRARIES: [&str; 3] = [

@@ -1,6 +1,9 @@
 //! There are no more file descriptors, or no more connections.
 
-use crate::scene::{Allowed, Lost, Plan};
+use crate::{
+    plan::{LoadPlan, Plan},
+    scene::{Allowed, Lost},
+};
 
 /// More than a worker may have, together with those to the API and the authorization server.
 const CROWD: usize = 150;
@@ -32,7 +35,9 @@ fn nothing_is_wrong_when_worker_connections_are_exhausted() {
 }
 
 fn exhaust(plan: Plan, line: &str, name: &str, how: &str) {
-    let mut scene = Plan { connections: 8, crowd: CROWD, ..plan }.start();
+    let mut scene =
+        Plan { load: LoadPlan { connections: 8, crowd: CROWD, ..LoadPlan::default() }, ..plan }
+            .start();
     let allowed = Allowed { statuses: &[500, 502], lost: Lost::AnyNumber, ..Allowed::default() };
 
     let course = scene.run(&allowed, |stage| {

@@ -21,6 +21,7 @@ mod clock;
 mod exhaustion;
 mod memory;
 mod network;
+mod plan;
 mod reloads;
 mod report;
 mod scene;

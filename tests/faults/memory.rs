@@ -9,7 +9,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::scene::{Allowed, Lost, Plan};
+use crate::{
+    plan::Plan,
+    scene::{Allowed, Lost},
+};
 
 /// One in so many allocations fails.
 const ONE_IN: [u64; 4] = [1000, 200, 50, 20];

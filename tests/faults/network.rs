@@ -5,7 +5,7 @@ use phantom_token_devkit::{
     load::{CheckingApi, Issuer},
 };
 
-use crate::scene::{Allowed, Plan};
+use crate::{plan::Plan, scene::Allowed};
 
 const PERCENT: u32 = 20;
 

@@ -2,7 +2,7 @@
 
 use phantom_token_devkit::eventually;
 
-use crate::scene::{Allowed, Plan};
+use crate::{plan::Plan, scene::Allowed};
 
 #[test]
 fn nothing_is_lost_when_the_configuration_is_reloaded() {

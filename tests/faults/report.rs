@@ -33,8 +33,7 @@ impl Row<'_> {
         let refused = match totals.refusals() {
             0 => "0".to_owned(),
             all => {
-                let statuses: Vec<String> =
-                    totals.refused.iter().map(|(status, _)| status.to_string()).collect();
+                let statuses: Vec<String> = totals.refused.keys().map(u16::to_string).collect();
                 format!("{all} ({})", statuses.join(", "))
             }
         };

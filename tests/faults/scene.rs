@@ -2,21 +2,17 @@
 
 use std::{
     env, fs,
-    path::Path,
     time::{Duration, Instant},
 };
 
 use phantom_token_devkit::{
-    Installation, Nginx, NginxBuilder, Resources, eventually,
-    load::{CheckingApi, Issuer, Load, RunningLoad, Token, Totals, mixture},
+    Nginx, Resources,
+    load::{CheckingApi, Issuer, Load, RunningLoad, Totals},
 };
 use serde_json::Value;
 
-use crate::report::Row;
+use crate::{plan::LoadPlan, report::Row};
 
-pub const CONNECTIONS: usize = 32;
-/// Tokens that come again and again.
-pub const KNOWN: u64 = 500;
 /// Requests before anything is measured, and after a fault until all is well again.
 const ENOUGH: u64 = 2000;
 /// The numbers of the crowd's requests are so much larger.
@@ -26,136 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// allocator keeps pages for the next time.
 const MEMORY_MARGIN: u64 = 4 << 20;
 
-/// Describes a scene.
-pub struct Plan {
-    /// Directives outside of all blocks.
-    pub main: String,
-    pub worker_connections: usize,
-    pub workers: usize,
-    /// Directives of the protected location.
-    pub directives: String,
-    /// Directives of the introspection location.
-    pub introspection: &'static str,
-    pub zone: &'static str,
-    /// Where the authorization server is, if it is not reached as usual.
-    pub issuer_address: Option<String>,
-    pub connections: usize,
-    /// So many more connections have load while the fault lasts.
-    pub crowd: usize,
-    /// What each request has for a token.
-    pub choose: fn(u64) -> Option<Token>,
-    /// Requests that are cut before NGINX read them are lost, too.
-    pub resends: bool,
-    /// Texts of log lines that the fault brings.
-    pub tolerated: Vec<&'static str>,
-    /// Changes how NGINX is started.
-    pub launch: Box<dyn FnOnce(NginxBuilder) -> NginxBuilder>,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self {
-            main: String::new(),
-            worker_connections: 1024,
-            workers: 2,
-            directives: String::new(),
-            introspection: "",
-            zone: "4m",
-            issuer_address: None,
-            connections: CONNECTIONS,
-            crowd: 0,
-            choose: |number| mixture(number, KNOWN),
-            resends: true,
-            tolerated: Vec::new(),
-            launch: Box::new(|nginx| nginx),
-        }
-    }
-}
-
-impl Plan {
-    /// The configuration file.
-    pub fn config(&self) -> String {
-        let Self { main, worker_connections, workers, directives, introspection, zone, .. } = self;
-        let module = Installation::get().module.display();
-        format!(
-            "load_module {module};
-             worker_processes {workers};
-             error_log logs/error.log notice;
-             {main}
-             events {{ worker_connections {worker_connections}; }}
-             http {{
-                 upstream api {{ server {{api}}; keepalive 64; keepalive_timeout 1s; }}
-                 upstream as {{ server {{as}}; keepalive 16; keepalive_timeout 1s; }}
-                 proxy_http_version 1.1;
-                 proxy_set_header Connection \"\";
-                 phantom_token_cache_zone phantom_token:{zone};
-                 server {{
-                     listen 127.0.0.1:{{port}};
-                     access_log off;
-                     keepalive_requests 100000;
-                     location / {{
-                         phantom_token on;
-                         phantom_token_introspection_endpoint /introspection;
-                         phantom_token_cache_inactive_valid 5s;
-                         phantom_token_cache_background_update on before=2s;
-                         phantom_token_worker_cache 256;
-                         proxy_set_header Connection \"\";
-                         proxy_set_header X-Now $msec;
-                         {directives}
-                         proxy_pass http://api;
-                     }}
-                     location = /introspection {{ internal; {introspection} proxy_pass http://as; }}
-                     location = /time {{ return 200 $msec; }}
-                     location = /status {{ phantom_token_status; }}
-                 }}
-             }}
-             "
-        )
-    }
-
-    /// Starts it and warms it up.
-    pub fn start(self) -> Scene {
-        let (issuer, api) = (Issuer::start(), CheckingApi::start());
-        self.start_with(issuer, api)
-    }
-
-    /// Starts it with this authorization server and this API.
-    pub fn start_with(self, issuer: Issuer, api: CheckingApi) -> Scene {
-        let issuer_address = self.issuer_address.clone();
-        let mut nginx = Nginx::builder()
-            .whole(self.config())
-            .replace("{as}", issuer_address.as_deref().unwrap_or(issuer.address()))
-            .replace("{api}", api.address());
-        for text in &self.tolerated {
-            nginx = nginx.tolerate(text);
-        }
-        let nginx = (self.launch)(nginx).start();
-        let mut scene = Scene {
-            nginx,
-            issuer,
-            api,
-            connections: self.connections,
-            crowd: self.crowd,
-            choose: self.choose,
-            resends: self.resends,
-            next: 0,
-            before: Resources::default(),
-            counted: Value::Null,
-        };
-        scene.warm_up();
-        scene
-    }
-}
-
 /// A gateway that works.
 pub struct Scene {
     pub nginx: Nginx,
     pub issuer: Issuer,
     pub api: CheckingApi,
-    connections: usize,
-    crowd: usize,
-    choose: fn(u64) -> Option<Token>,
-    resends: bool,
+    plan: LoadPlan,
     next: u64,
     before: Resources,
     counted: Value,
@@ -199,10 +71,18 @@ impl Course {
 }
 
 impl Scene {
+    /// One that is warmed up.
+    pub fn new(nginx: Nginx, issuer: Issuer, api: CheckingApi, plan: LoadPlan) -> Self {
+        let before = Resources::default();
+        let mut scene = Self { nginx, issuer, api, plan, next: 0, before, counted: Value::Null };
+        scene.warm_up();
+        scene
+    }
+
     /// Has load while `fault` goes on, and until all is well again afterwards.
     pub fn run(&mut self, allowed: &Allowed, fault: impl FnOnce(&mut Stage<'_>)) -> Course {
-        let load = self.load(self.connections, self.next, allowed);
-        let crowd = self.load(self.crowd, self.next + CROWD, allowed);
+        let load = self.load(self.plan.connections, self.next, allowed);
+        let crowd = self.load(self.plan.crowd, self.next + CROWD, allowed);
         let mut stage = Stage { load: &load, nginx: &mut self.nginx, issuer: &self.issuer };
         fault(&mut stage);
         let tallies = [load.tally.clone(), crowd.tally.clone()];
@@ -233,7 +113,7 @@ impl Scene {
         assert!(totals.is_complete(), "{totals:?}");
         let bound = match allowed.lost {
             Lost::None => Some(0),
-            Lost::PerKill(kills) => Some(kills * self.connections as u64),
+            Lost::PerKill(kills) => Some(kills * self.plan.connections as u64),
             Lost::AnyNumber => None,
         };
         assert!(bound.is_none_or(|bound| totals.lost <= bound), "{totals:?}, at most {bound:?}");
@@ -253,14 +133,14 @@ impl Scene {
     }
 
     fn load(&self, connections: usize, first: u64, allowed: &Allowed) -> RunningLoad {
-        let load = Load::new(self.nginx.address(), connections, self.choose);
-        let load = load.resending(self.resends).start(first);
+        let load = Load::new(self.nginx.address(), connections, self.plan.choose);
+        let load = load.resending(self.plan.resends).start(first);
         load.accept(allowed.statuses);
         load
     }
 
     fn warm_up(&mut self) {
-        let load = Load::new(self.nginx.address(), self.connections, self.choose).start(self.next);
+        let load = self.load(self.plan.connections, self.next, &Allowed::default());
         recover(&load, Instant::now(), &self.nginx);
         let totals = load.tally.clone();
         self.next = load.stop();
@@ -282,18 +162,24 @@ impl Scene {
 
     /// Waits until all connections are closed and workers are as wanted.
     fn idle(&self, wanted: impl Fn(&Resources) -> bool) -> Resources {
-        let mut last = Resources::default();
-        let mut same = 0;
-        eventually(|| {
+        let port = |address: &str| address.rsplit(':').next().and_then(|port| port.parse().ok());
+        let upstreams = [self.api.address(), self.issuer.address()].map(port);
+        let deadline = Instant::now() + PATIENCE;
+        let (mut last, mut same) = (Resources::default(), 0);
+        loop {
             let now = self.nginx.resources();
             // Idle connections to the API and to the authorization server are closed after a second.
-            let is_idle = established(self.nginx.address().port()) == 0
-                && [self.api.address(), self.issuer.address()].iter().all(|a| no_connections_to(a));
+            let is_idle = connections().iter().all(|&(local, remote)| {
+                local != self.nginx.address().port() && !upstreams.contains(&Some(remote))
+            });
             same = if is_idle && now.descriptors == last.descriptors { same + 1 } else { 0 };
+            if same > 3 && wanted(&now) {
+                return now;
+            }
             last = now;
-            (same > 3 && wanted(&now)).then_some(now)
-        })
-        .unwrap_or_else(|| panic!("{last:?} do not settle, before: {:?}", self.before))
+            assert!(Instant::now() < deadline, "{last:?} do not settle, before: {:?}", self.before);
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn compare_counters(&self, totals: &Totals, allowed: &Allowed) {
@@ -380,25 +266,15 @@ fn recover(load: &RunningLoad, since: Instant, nginx: &Nginx) {
     }
 }
 
-/// The number of connections that are open at that port of the loopback interface.
-fn established(port: u16) -> usize {
-    connections().filter(|(local, _)| *local == port).count()
-}
-
-fn no_connections_to(address: &str) -> bool {
-    let port = address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-    connections().all(|(_, remote)| Some(remote) != port)
-}
-
 /// The ports of both ends of each connection that is open.
-fn connections() -> impl Iterator<Item = (u16, u16)> {
+fn connections() -> Vec<(u16, u16)> {
     const ESTABLISHED: &str = "01";
-    let table = fs::read_to_string(Path::new("/proc/net/tcp")).expect("the connections");
-    let lines: Vec<String> = table.lines().map(str::to_owned).collect();
-    lines.into_iter().filter_map(|line| {
+    let table = fs::read_to_string("/proc/net/tcp").expect("the connections");
+    let ports = table.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace().skip(1);
         let (local, remote, state) = (fields.next()?, fields.next()?, fields.next()?);
         let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
         (state == ESTABLISHED).then_some((port(local)?, port(remote)?))
-    })
+    });
+    ports.collect()
 }

@@ -4,11 +4,18 @@ use std::time::Duration;
 
 use phantom_token_devkit::eventually;
 
-use crate::scene::{Allowed, Lost, Plan, Stage};
+use crate::{
+    plan::{LoadPlan, Plan},
+    scene::{Allowed, Lost, Stage},
+};
 
 #[test]
 fn nothing_is_wrong_when_workers_are_killed() {
-    let plan = Plan { resends: false, tolerated: vec!["exited on signal 9"], ..Plan::default() };
+    let plan = Plan {
+        load: LoadPlan { resends: false, ..LoadPlan::default() },
+        tolerated: vec!["exited on signal 9"],
+        ..Plan::default()
+    };
     let mut scene = plan.start();
     let mut kills = 0;
 
@@ -23,7 +30,11 @@ fn nothing_is_wrong_when_workers_are_killed() {
 
 #[test]
 fn nothing_is_wrong_when_workers_are_killed_while_they_wait_for_introspections() {
-    let plan = Plan { resends: false, tolerated: vec!["exited on signal 9"], ..Plan::default() };
+    let plan = Plan {
+        load: LoadPlan { resends: false, ..LoadPlan::default() },
+        tolerated: vec!["exited on signal 9"],
+        ..Plan::default()
+    };
     let mut scene = plan.start();
     let mut kills = 0;
 

@@ -2,14 +2,21 @@
 
 use phantom_token_devkit::load::mixture;
 
-use crate::scene::{Allowed, Plan};
+use crate::{
+    plan::{LoadPlan, Plan},
+    scene::Allowed,
+};
 
 /// Some two hundred JWTs find room in the smallest zone of several shards.
 const MANY: u64 = 20_000;
 
 #[test]
 fn nothing_is_wrong_when_tokens_need_many_times_the_zone() {
-    let plan = Plan { zone: "512k", choose: |number| mixture(number, MANY), ..Plan::default() };
+    let plan = Plan {
+        zone: "512k",
+        load: LoadPlan { choose: |number| mixture(number, MANY), ..LoadPlan::default() },
+        ..Plan::default()
+    };
     let mut scene = plan.start();
 
     let course = scene.run(&Allowed::default(), |stage| {
