@@ -125,13 +125,14 @@ fn base64url(text: &[u8]) -> Option<Vec<u8>> {
 
 /// A NumericDate in whole seconds: none before 1970, none that cannot be counted.
 fn seconds(number: &serde_json::Number) -> u64 {
-    match (number.as_u64(), number.as_i64(), number.as_f64()) {
-        (Some(seconds), ..) => seconds,
-        (_, Some(_before), _) => 0,
-        (.., Some(float)) if float < 1.0 => 0,
-        (.., Some(float)) if float >= 18_446_744_073_709_551_616.0 => u64::MAX,
-        (.., Some(float)) => float.trunc() as u64,
-        _ => unreachable!("a number"),
+    if let Some(seconds) = number.as_u64() {
+        return seconds;
+    }
+    let float = number.as_f64().expect("a number");
+    match float {
+        ..1.0 => 0,
+        18_446_744_073_709_551_616.0.. => u64::MAX,
+        _ => float.trunc() as u64,
     }
 }
 
