@@ -25,7 +25,7 @@ sanitize_threads() {
     export TSAN_OPTIONS="suppressions=$root/tests/sanitize/races.supp"
     step "threads that share a zone, under ThreadSanitizer" \
         counted test_core tsan "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
-        cargo +nightly test --locked -p phantom-token-core --target "$(host)" --test cache -- threads crowd
+        cargo +nightly test --locked -p phantom-token-core --target "$(host)" --test cache -- --test-threads=1 threads crowd
 }
 
 sanitize_address() {

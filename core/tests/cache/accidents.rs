@@ -17,10 +17,12 @@ fn threads_that_share_a_zone_find_only_whole_values_of_their_token() {
     let zone = TestZone::new(256 * 1024);
 
     thread::scope(|scope| {
-        for id in 1..=4 {
+        let start = |id| {
             let zone = &zone;
-            scope.spawn(move || use_at_random(zone, &TestProcess { id, living: 4 }, 20_000));
-        }
+            scope.spawn(move || use_at_random(zone, &TestProcess { id, living: 4 }, 20_000))
+        };
+        let users: Vec<_> = (1..=4).map(start).collect();
+        users.into_iter().for_each(|user| user.join().unwrap());
     });
 
     zone.assert_sound();
@@ -46,6 +48,7 @@ fn threads_do_everything_at_once_while_others_die_with_the_lock() {
             }
             thread::sleep(Duration::from_millis(5));
         }
+        users.into_iter().for_each(|user| user.join().unwrap());
     });
 
     zone.assert_sound();

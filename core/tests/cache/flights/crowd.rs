@@ -80,10 +80,12 @@ fn an_abandoned_flight_has_exactly_one_new_leader() {
 
 fn as_a_crowd(act: impl Fn(&TestProcess) + Sync) {
     thread::scope(|scope| {
-        for id in 1..=CROWD {
+        let start = |id| {
             let act = &act;
-            scope.spawn(move || act(&TestProcess { id, living: CROWD }));
-        }
+            scope.spawn(move || act(&TestProcess { id, living: CROWD }))
+        };
+        let crowd: Vec<_> = (1..=CROWD).map(start).collect();
+        crowd.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 
