@@ -242,6 +242,8 @@ const HTTP: &str = r#"
         access_log off;
         keepalive_requests 1000000000;
         keepalive_timeout 1d;
+        # Who runs this may be suspended in between.
+        proxy_read_timeout 1d;
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         location / {
