@@ -20,15 +20,14 @@ sanitize_models() {
 }
 
 # The standard library is not instrumented, so what orders threads inside of it goes unseen. The
-# threads of these tests meet in the zone, and at their start and end, which are seen; those of the
-# test harness would not be, so it has one.
+# threads of these tests meet in the zone only, and at their start and end, which are seen.
 sanitize_threads() {
     require_nightly
     export TSAN_OPTIONS="suppressions=$root/tests/sanitize/races.supp"
     step "threads that share a zone, under ThreadSanitizer" \
         counted test_core tsan "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
         cargo +nightly test --locked -p phantom-token-core --target "$(host)" --test cache \
-        -- --test-threads=1 threads crowd
+        -- threads crowd
 }
 
 sanitize_address() {
