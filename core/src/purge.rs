@@ -64,6 +64,12 @@ mod tests {
     }
 
     #[test]
+    fn debug_output_does_not_contain_the_token() {
+        let purge = Purge::parse(b"token=opaque").unwrap();
+        assert_eq!(format!("{purge:?} {:?}", Purge::All), "Token(..) All");
+    }
+
+    #[test]
     fn all_is_all() {
         assert_eq!(Purge::parse(b"all=true"), Ok(Purge::All));
     }

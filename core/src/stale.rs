@@ -92,6 +92,7 @@ mod tests {
             (unavailable(StatusCode::SERVICE_UNAVAILABLE), &["http_503"]),
             (Failure::ServerError(StatusCode::INTERNAL_SERVER_ERROR), &["http_500"]),
             (Failure::ServerError(StatusCode::BAD_GATEWAY), &["error", "http_502"]),
+            (Failure::ServerError(StatusCode::NOT_IMPLEMENTED), &[]),
             (Failure::UnexpectedStatus(StatusCode::UNAUTHORIZED), &[]),
             (Failure::TooLarge, &[]),
         ];

@@ -17,6 +17,7 @@ fn another_request_takes_over_at_once_when_the_leaders_client_hangs_up() {
         let gateway = crowd::gateway(workers, NO_TIMEOUT);
         gateway.authorization_server.answer_in_turn("opaque", [Answer::hang(), storable()]);
         let leader = Crowd::send(&gateway, 1, "opaque");
+        gateway.authorization_server.wait_for(1);
         let followers = Crowd::send(&gateway, 20, "opaque");
 
         leader.hang_up();

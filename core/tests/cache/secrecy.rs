@@ -20,6 +20,13 @@ fn a_zone_has_no_opaque_token_in_it() {
 }
 
 #[test]
+fn an_answer_is_printed_without_its_jwt() {
+    let printed = format!("{:?} {:?}", Answer::Active(b"a.b.c"), Answer::Inactive);
+
+    assert_eq!(printed, "Active(5 bytes) Inactive");
+}
+
+#[test]
 fn keys_depend_on_the_secret_of_their_zone() {
     let profile = Profile::new(&[]);
     let (one, other) = (Memory::new(MEGABYTE), Memory::new(MEGABYTE));
