@@ -67,6 +67,21 @@ fn the_headers_of_the_answer_decide_whether_it_is_kept() {
 }
 
 #[test]
+fn expires_counts_from_the_date_of_the_answer_and_not_from_the_clock_here() {
+    let gateway = Gateway::with("");
+    let answer = Answer::jwt(&jwt(an_hour_of_claims()))
+        .header("Date", "Thu, 01 Jan 1970 00:00:10 GMT")
+        .header("Expires", "Thu, 01 Jan 1970 00:01:10 GMT");
+    gateway.authorization_server.answer("opaque", answer);
+
+    for _ in 0..2 {
+        assert_eq!(gateway.get("/").bearer("opaque").send().status, 200);
+    }
+
+    assert_eq!(gateway.authorization_server.count(), 1);
+}
+
+#[test]
 fn an_answer_is_asked_for_again_when_its_lifetime_is_over() {
     let table = [
         ("", Answer::jwt(&jwt(json!({}))).max_age(1)),

@@ -244,3 +244,32 @@ fn emerg_of(verdict: &Verdict) -> &str {
     let start = start.unwrap_or_else(|| panic!("no emerg: {}", verdict.output));
     &verdict.output[start..]
 }
+
+#[test]
+fn a_secret_file_that_is_not_one_line_of_text_is_an_emerg_that_does_not_print_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let long = "x".repeat(5000);
+    for (content, complaint) in [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("first\nsecond", "is not one line"),
+        ("tab\tulator", "is not one line"),
+        ("\u{feff}marked", "is not one line"),
+        (long.as_str(), "is not one line"),
+    ] {
+        fs::write(&path, content).unwrap();
+        let verdict = Nginx::builder()
+            .http(format!(
+                "server {{ listen {{port}}; phantom_token_client_credential id file:{}; }}",
+                path.display()
+            ))
+            .test();
+
+        assert!(!verdict.accepted, "{content:?}");
+        assert!(verdict.output.contains(complaint), "{content:?}: {}", verdict.output);
+        for secret in ["second", "ulator", "marked", "xxxx"] {
+            assert!(!verdict.output.contains(secret), "{}", verdict.output);
+        }
+    }
+}
