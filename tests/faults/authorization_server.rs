@@ -58,7 +58,7 @@ fn nothing_is_wrong_when_answers_of_the_authorization_server_are_late_cut_or_in_
 
     assert!(course.refused() > 0);
     let how = format!(
-        "a proxy delays, stalls, cuts, resets or sends by the byte {} pieces",
+        "a proxy delays, stalls, cuts, resets or splits {} pieces of answers",
         proxy.affected()
     );
     scene.conclude("the authorization server's answers arrive badly", &how, &allowed, &course);

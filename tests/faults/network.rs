@@ -5,15 +5,16 @@ use phantom_token_devkit::{
     load::{CheckingApi, Issuer},
 };
 
-use crate::{plan::Plan, scene::Allowed};
+use crate::{plan::Plan, report::skipped, scene::Allowed};
 
+const NAME: &str = "packets are lost";
 const PERCENT: u32 = 20;
 
 #[test]
 fn nothing_is_wrong_when_packets_are_lost_on_the_way_to_the_authorization_server() {
     let (network, listener) = match LossyNetwork::start() {
         Ok(network) => network,
-        Err(why) => return println!("skipped, since this needs a network namespace: {why}"),
+        Err(why) => return skipped(NAME, &why),
     };
     let plan = Plan {
         introspection: "proxy_connect_timeout 2s; proxy_read_timeout 2s;",
@@ -29,5 +30,5 @@ fn nothing_is_wrong_when_packets_are_lost_on_the_way_to_the_authorization_server
     });
 
     let how = format!("`nft` drops {PERCENT} % of the packets each way, in a network namespace");
-    scene.conclude("packets are lost", &how, &allowed, &course);
+    scene.conclude(NAME, &how, &allowed, &course);
 }

@@ -20,12 +20,7 @@ pub struct Row<'a> {
 impl Row<'_> {
     /// Prints the row, and writes it where the environment says.
     pub fn report(&self) {
-        let row = self.markdown();
-        println!("{row}");
-        let Some(folder) = env::var_os("PHANTOM_FAULTS_REPORT").map(PathBuf::from) else {
-            return;
-        };
-        fs::write(folder.join(format!("{}.row", self.name)), row + "\n").expect("to write a row");
+        report(self.name, &self.markdown());
     }
 
     fn markdown(&self) -> String {
@@ -49,6 +44,18 @@ impl Row<'_> {
             after = megabytes(after.memory),
             recovery = time(self.recovery),
         )
+    }
+}
+
+/// Tells of a fault that cannot be made here.
+pub fn skipped(name: &str, why: &str) {
+    report(name, &format!("| {name} | not made here: {why} | | | | | | | | |"));
+}
+
+fn report(name: &str, row: &str) {
+    println!("{row}");
+    if let Some(folder) = env::var_os("PHANTOM_FAULTS_REPORT").map(PathBuf::from) {
+        fs::write(folder.join(format!("{name}.row")), format!("{row}\n")).expect("to write a row");
     }
 }
 
