@@ -131,8 +131,10 @@ fn check_introspection(request: Request, introspection: &Introspection) -> ngx_i
         log::astray(request, endpoint);
         return rc::INTERNAL_SERVER_ERROR;
     }
-    if request.is_in_open_location() {
-        log::not_internal(request);
+    if request.is_in_open_location()
+        && let Some(conf) = Module::location_conf(request.raw())
+    {
+        log::not_internal(request, conf);
     }
     rc::DECLINED
 }

@@ -1,5 +1,6 @@
 //! What the configuration says: inherited as NGINX does, checked, and resolved once.
 
+use core::cell::Cell;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use std::rc::Rc;
@@ -77,6 +78,8 @@ pub enum OnOptions {
 pub struct LocationConf {
     pub settings: Settings,
     pub protection: Protection,
+    /// Whether this worker has warned of it as an introspection location that clients can reach.
+    pub is_said_to_be_open: Cell<bool>,
 }
 
 /// Whether and how a location is protected.

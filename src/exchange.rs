@@ -106,7 +106,7 @@ fn use_local(
         // One that is about to go stale may have been renewed: the zone knows. The zone may also
         // have dropped what turned out to be inactive.
         if is_to_be_renewed(guard, hit.fresh_until, now)
-            || hit.touch && zone.touch(&Worker, key) == Some(false)
+            || hit.touch && zone.touch(&Worker, key, now) == Some(false)
         {
             return None;
         }
@@ -352,7 +352,7 @@ fn is_first(key: &CacheKey, now: UnixTime) -> bool {
     if second != now {
         tried.clear();
     }
-    let is_first = tried.insert(*key);
+    let is_first = tried.try_reserve(1).is_ok() && tried.insert(*key);
     TRIED.set((now, tried));
     is_first
 }

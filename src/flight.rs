@@ -76,7 +76,7 @@ pub fn wait(
     if request.is_main() {
         notice_hang_up(request)?;
     }
-    with_queue(&key, |queue| queue.push(NonNull::from(waiter)));
+    enqueue(waiter)?;
     record.waiter.set(Some(NonNull::from(waiter)));
     record.state.set(State::Following);
     waiter.rest();
@@ -184,11 +184,25 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
     request.run_write_handler();
 }
 
-fn with_queue<T>(key: &CacheKey, work: impl FnOnce(&mut Vec<NonNull<Waiter>>) -> T) -> T {
+fn enqueue(waiter: &Waiter) -> Result<(), OutOfMemory> {
     let mut queues = QUEUES.take().unwrap_or_default();
-    let queue = queues.entry(*key).or_default();
-    let result = work(queue);
-    if queue.is_empty() {
+    let has_room = queues.try_reserve(1).is_ok() && {
+        let queue = queues.entry(waiter.key).or_default();
+        let has_room = queue.try_reserve(1).is_ok();
+        if has_room {
+            queue.push(NonNull::from(waiter));
+        }
+        has_room
+    };
+    QUEUES.set(Some(queues));
+    if has_room { Ok(()) } else { Err(OutOfMemory) }
+}
+
+/// Works on the queue for a key; nothing comes of it if there is none.
+fn with_queue<T: Default>(key: &CacheKey, work: impl FnOnce(&mut Vec<NonNull<Waiter>>) -> T) -> T {
+    let mut queues = QUEUES.take().unwrap_or_default();
+    let result = queues.get_mut(key).map(work).unwrap_or_default();
+    if queues.get(key).is_some_and(Vec::is_empty) {
         queues.remove(key);
     }
     QUEUES.set(Some(queues));

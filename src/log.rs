@@ -5,6 +5,7 @@ use ngx::ngx_log_error;
 use phantom_token_core::cache::{CacheKey, InsertError};
 use phantom_token_core::refusal::{Refusal, Severity};
 
+use crate::conf::LocationConf;
 use crate::nginx::WorkerCell;
 use crate::nginx::request::Request;
 
@@ -58,12 +59,11 @@ pub fn astray(subrequest: Request, endpoint: &[u8]) {
 }
 
 /// Clients can ask the authorization server through the introspection location, with its credential.
-/// The administrator may want that, with `allow` and `deny`, so a worker says it once.
-pub fn not_internal(subrequest: Request) {
-    if NOT_INTERNAL.get() {
+/// The administrator may want that, with `allow` and `deny`, so a worker says it once of a location.
+pub fn not_internal(subrequest: Request, conf: &LocationConf) {
+    if conf.is_said_to_be_open.replace(true) {
         return;
     }
-    NOT_INTERNAL.set(true);
     ngx_log_error!(
         NGX_LOG_WARN,
         subrequest.log(),
@@ -139,13 +139,13 @@ pub fn no_cache(request: Request) {
     );
 }
 
-static NOT_INTERNAL: WorkerCell<bool> = WorkerCell::new(false);
 static NOT_STORED: WorkerCell<time_t> = WorkerCell::new(0);
 static NO_CACHE: WorkerCell<time_t> = WorkerCell::new(0);
 
 fn is_due(last: &WorkerCell<time_t>) -> bool {
     let now = ngx_time();
-    let due = now.saturating_sub(last.get()) >= 60;
+    // Also when the clock was set back.
+    let due = !(0..60).contains(&now.saturating_sub(last.get()));
     if due {
         last.set(now);
     }

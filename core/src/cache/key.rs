@@ -49,8 +49,8 @@ impl CacheKey {
 
     /// One of so many places for this key, and what tells it from others in that place.
     pub(super) fn trace(&self, places: usize) -> (usize, u32) {
-        let place = (self.token.low as usize).checked_rem(places).unwrap_or_default();
-        (place, (self.token.high ^ self.profile.0) as u32)
+        let place = (self.token.low ^ self.profile.0) as usize;
+        (place.checked_rem(places).unwrap_or_default(), self.token.high as u32)
     }
 
     pub(super) fn token(&self) -> TokenHash {

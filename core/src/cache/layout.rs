@@ -71,7 +71,7 @@ pub(super) struct ZoneHeader {
     /// Key of the hash that makes cache keys.
     pub(super) secret: [AtomicU64; 2],
     pub(super) unused: [AtomicU64; 3],
-    /// Changed by every purge. On a cache line of its own kind: read often, written rarely.
+    /// Changed by every purge. On a cache line of its own kind: read often, written once a second.
     pub(super) generation: AtomicU64,
     /// Changed by a purge of everything: a shard of another epoch counts as empty. Never 0.
     pub(super) epoch: AtomicU64,

@@ -58,16 +58,20 @@ impl<'a> Shard<'a> {
         Ok(rest)
     }
 
+    /// Copies the JWT of an entry out; whether there was memory for it.
     pub(super) fn copy_jwt(
         &self,
         number: EntryNumber,
         entry: &EntryHeader,
         jwt: &mut Vec<u8>,
-    ) -> Result<(), Corrupt> {
+    ) -> Result<bool, Corrupt> {
         jwt.clear();
         let mut rest = get(&entry.len) as usize;
         if rest > self.geometry.longest_jwt() {
             return Err(Corrupt);
+        }
+        if jwt.try_reserve_exact(rest).is_err() {
+            return Ok(false);
         }
         let mut run = Run { first: number.0, chunks: get(&entry.run.chunks) };
         let mut header = size_of::<EntryHeader>();
@@ -78,7 +82,7 @@ impl<'a> Shard<'a> {
             self.region.append_to(at, here, jwt)?;
             rest = rest.saturating_sub(here);
             if rest == 0 {
-                return Ok(());
+                return Ok(true);
             }
             let EntryNumber(first) = self.follow(next)?.ok_or(Corrupt)?;
             let run_header = self.run(first)?;

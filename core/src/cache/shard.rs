@@ -100,7 +100,9 @@ impl<'a> Shard<'a> {
         if flags & INACTIVE != 0 {
             return Ok(Lookup::Inactive { fresh_until });
         }
-        self.copy_jwt(number, entry, jwt)?;
+        if !self.copy_jwt(number, entry, jwt)? {
+            return Ok(Lookup::Miss);
+        }
         if now < fresh_until {
             return Ok(Lookup::Fresh { expires, fresh_until });
         }

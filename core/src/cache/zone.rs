@@ -48,7 +48,8 @@ impl Zone {
 
     /// Marks an answer as in use, as a lookup does, without reading it. Whether there is one with a
     /// JWT: a copy of one that is gone should go, too. `None` if the zone cannot be used just now.
-    pub fn touch(&self, process: &impl Process, key: &CacheKey) -> Option<bool> {
+    pub fn touch(&self, process: &impl Process, key: &CacheKey, now: UnixTime) -> Option<bool> {
+        self.follow_clock(now);
         self.with_shard_of(key, process, |shard| shard.touch(key)).ok()
     }
 
@@ -278,11 +279,11 @@ impl Zone {
             clock.fetch_max(now.0, Ordering::Relaxed);
             return;
         }
-        let is_back = latest.saturating_sub(now.0) > CLOCK_TOLERANCE;
-        if is_back
-            && clock.compare_exchange(latest, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        {
+        if latest.saturating_sub(now.0) > CLOCK_TOLERANCE {
+            // A process may die after the first step, and several may come here at once: better
+            // purged twice than never.
             self.purge_all();
+            _ = clock.compare_exchange(latest, now.0, Ordering::SeqCst, Ordering::Relaxed);
         }
     }
 

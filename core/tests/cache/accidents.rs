@@ -221,7 +221,7 @@ fn do_everything(zone: &Zone, process: &TestProcess, operations: u32) {
         match random.below(8) {
             0 => drop(zone.remove(process, &key)),
             1 => zone.purge_token(process, &token.to_le_bytes()),
-            2 => drop(zone.touch(process, &key)),
+            2 => drop(zone.touch(process, &key, NOW)),
             3 => zone.counters().count(WorkerLine::of(process.id as usize), Counter::Miss),
             4 => fly(zone, process, &key),
             _ => store_or_find(zone, process, token, &mut random),

@@ -30,6 +30,18 @@ fn copies_are_not_kept_for_longer_either_when_the_clock_is_set_back() {
 }
 
 #[test]
+fn a_copy_in_use_is_given_up_when_the_clock_is_set_back() {
+    let zone = TestZone::new(MEGABYTE);
+    store_at(&zone, NOON, "token", Answer::Active(b"jwt"));
+    let generation = zone.generation();
+
+    let is_there = zone.touch(&ALONE, &zone.key_of("token"), UnixTime(NOON - 3600));
+
+    assert_eq!(is_there, Some(false));
+    assert_ne!(zone.generation(), generation);
+}
+
+#[test]
 fn what_is_stored_after_the_clock_was_set_back_is_found() {
     let zone = TestZone::new(MEGABYTE);
     store_at(&zone, NOON, "token", Answer::Active(b"jwt"));

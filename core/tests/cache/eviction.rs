@@ -4,6 +4,8 @@ use crate::memory::{ALONE, MEGABYTE, Random, TestZone};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, Entry};
 
+const NOW: UnixTime = UnixTime(0);
+
 #[test]
 fn inserts_into_a_full_zone_always_succeed() {
     let zone = TestZone::new(2 * MEGABYTE);
@@ -34,7 +36,7 @@ fn a_touched_token_outlives_those_that_are_not() {
     zone.store_jwt("used", &[b'j'; 1000]);
     for number in 0..10_000 {
         zone.store_jwt(&number.to_string(), &[b'j'; 1000]);
-        assert_eq!(zone.touch(&ALONE, &zone.key_of("used")), Some(true));
+        assert_eq!(zone.touch(&ALONE, &zone.key_of("used"), NOW), Some(true));
     }
     assert!(zone.has("used"));
 }
@@ -43,13 +45,13 @@ fn a_touched_token_outlives_those_that_are_not() {
 fn a_touch_tells_whether_the_jwt_is_still_there() {
     let zone = TestZone::new(MEGABYTE);
     let key = zone.key_of("token");
-    assert_eq!(zone.touch(&ALONE, &key), Some(false));
+    assert_eq!(zone.touch(&ALONE, &key, NOW), Some(false));
 
     zone.store_jwt("token", &[b'j'; 1000]);
-    assert_eq!(zone.touch(&ALONE, &key), Some(true));
+    assert_eq!(zone.touch(&ALONE, &key, NOW), Some(true));
 
     zone.store("token", zone.fresh(Answer::Inactive)).unwrap();
-    assert_eq!(zone.touch(&ALONE, &key), Some(false));
+    assert_eq!(zone.touch(&ALONE, &key, NOW), Some(false));
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn a_shard_of_tokens_in_use_still_takes_another() {
     for number in 0..400 {
         zone.store_jwt(&number.to_string(), &[b'j'; 1000]);
         for earlier in 0..=number {
-            zone.touch(&ALONE, &zone.key_of(&earlier.to_string()));
+            zone.touch(&ALONE, &zone.key_of(&earlier.to_string()), NOW);
         }
         assert!(zone.has(&number.to_string()));
     }

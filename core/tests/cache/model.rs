@@ -60,7 +60,8 @@ impl Model {
             }
             Operation::Lookup(key) => self.lookup(key),
             Operation::Touch(key) => {
-                let found = self.zone.touch(&ALONE, &self.key(key)) == Some(true);
+                let found =
+                    self.zone.touch(&ALONE, &self.key(key), UnixTime(self.now)) == Some(true);
                 assert!(!found || self.known.contains_key(&key));
             }
             Operation::Remove(key) => {

@@ -88,7 +88,7 @@ impl Simulation {
         if self.is_to_be_renewed(request, fresh_until, now) {
             return false;
         }
-        if touch && zone.touch(&*process, &key) == Some(false) {
+        if touch && zone.touch(&*process, &key, now) == Some(false) {
             self.workers.get_mut(&request.worker).unwrap().cache.remove(&key);
             return false;
         }

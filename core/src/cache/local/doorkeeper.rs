@@ -62,6 +62,16 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_is_used_in_two_ways_in_turn_is_known_in_both() {
+        let (mut doorkeeper, token) = (doorkeeper(), keys(1)[0].token());
+        let both = [&b"one"[..], b"other"].map(|way| CacheKey::new(token, Profile::new(&[way])));
+
+        let visits = [(); 2].map(|()| both.each_ref().map(|key| doorkeeper.knows(key)));
+
+        assert_eq!(visits, [[false, false], [true, true]]);
+    }
+
+    #[test]
     fn of_far_more_tokens_than_places_hardly_one_is_known() {
         let (mut doorkeeper, keys) = (doorkeeper(), keys(20_000));
 

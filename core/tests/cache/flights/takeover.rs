@@ -200,7 +200,12 @@ impl Process for LooksUp<'_> {
     }
 
     fn is_alive(&self, _: OwnerId) -> bool {
-        assert!(self.0.touch(&THREE, &self.0.key_of("another")).is_some(), "the shard is locked");
+        assert!(
+            self.0
+                .touch(&THREE, &self.0.key_of("another"), phantom_token_core::UnixTime(0))
+                .is_some(),
+            "the shard is locked"
+        );
         true
     }
 
