@@ -69,6 +69,10 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
     if let Some(introspection) = subrequest::introspection_of(&request) {
         return check_introspection(request, introspection);
     }
+    if subrequest::is_astray_copy(request) {
+        log::astray_copy(request);
+        return rc::INTERNAL_SERVER_ERROR;
+    }
     // The access phase goes on to the next one after a grant; in this phase the next handler is
     // to have its turn.
     match check(request) {

@@ -58,6 +58,17 @@ pub fn astray(subrequest: Request, endpoint: &[u8]) {
     );
 }
 
+/// A page that is meant for clients, or a place that the authorization server chose.
+pub fn astray_copy(subrequest: Request) {
+    ngx_log_error!(
+        NGX_LOG_ERR,
+        subrequest.log(),
+        "phantom_token: an introspection that renews the proxy_cache of its location was redirected to \
+         location \"{}\", and is not sent there",
+        subrequest.location_name()
+    );
+}
+
 /// Clients can ask the authorization server through the introspection location, with its credential.
 /// The administrator may want that, with `allow` and `deny`, so a worker says it once of a location.
 pub fn not_internal(subrequest: Request, conf: &LocationConf) {

@@ -4,9 +4,10 @@ use core::ffi::c_void;
 use core::ptr;
 
 use nginx_sys::{
-    NGX_HTTP_POST, NGX_HTTP_SUBREQUEST_BACKGROUND, NGX_HTTP_SUBREQUEST_WAITED, ngx_chain_t,
-    ngx_event_t, ngx_http_post_request, ngx_http_post_subrequest_t, ngx_http_request_body_t,
-    ngx_http_request_t, ngx_http_subrequest, ngx_int_t, ngx_uint_t, off_t,
+    NGX_HTTP_MAX_URI_CHANGES, NGX_HTTP_POST, NGX_HTTP_SUBREQUEST_BACKGROUND,
+    NGX_HTTP_SUBREQUEST_WAITED, ngx_chain_t, ngx_event_t, ngx_http_post_request,
+    ngx_http_post_subrequest_t, ngx_http_request_body_t, ngx_http_request_t, ngx_http_subrequest,
+    ngx_int_t, ngx_uint_t, off_t,
 };
 
 use crate::guard::Guard;
@@ -91,6 +92,22 @@ pub fn is_astray(subrequest: Request, endpoint: &[u8]) -> bool {
     let is_above = location.len() > 1 && location.ends_with(b"/") && endpoint.starts_with(location);
     let is_hidden = subrequest.is_in_internal_location() || location.starts_with(b"@");
     location != endpoint && !is_above && !is_hidden && !subrequest.is_in_pattern_location()
+}
+
+/// Whether a copy of an introspection, which NGINX makes when it renews the introspection location's
+/// own `proxy_cache` in the background, was redirected: by an `error_page`, or by the authorization
+/// server. It has the token and the credential, but not our callback. What it starts as does not
+/// come through the phases.
+pub fn is_astray_copy(subrequest: Request) -> bool {
+    let is_redirected = subrequest.raw().uri_changes() <= NGX_HTTP_MAX_URI_CHANGES;
+    let mut parent = subrequest.parent();
+    while let Some(ancestor) = parent {
+        if introspection_of(&ancestor).is_some() {
+            return is_redirected && subrequest.raw().background() == 1;
+        }
+        parent = ancestor.parent();
+    }
+    false
 }
 
 fn make(

@@ -120,10 +120,14 @@ impl HeadersIn {
                 request.raw_mut().headers_in.authorization = place.as_ptr();
             }
         }
-        Ok(())
+        match authorization {
+            // The main request's was taken away when that was refused.
+            Some(value) => Self::set_authorization(request, value),
+            None => Ok(()),
+        }
     }
 
-    /// Gives a main request this Authorization, in place of the one it has, if any.
+    /// Gives a request with a list of its own this Authorization, in place of the one it has, if any.
     pub fn set_authorization(mut request: Request, value: ngx_str_t) -> Result<(), OutOfMemory> {
         // SAFETY: a parsed header lives as long as the request.
         match unsafe { request.raw().headers_in.authorization.as_mut() } {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use phantom_token_devkit::{
-    Answer, AuthorizationServer, Gateway,
+    Answer, AuthorizationServer, Gateway, eventually,
     jwt::{an_hour_of_claims, jwt},
 };
 
@@ -46,6 +46,88 @@ fn an_error_page_of_the_server_never_gets_what_an_introspection_is_asked_with() 
             assert_eq!(request.header("authorization"), None, "{error_page}");
         }
     }
+}
+
+#[test]
+fn an_introspection_that_renews_a_proxy_cache_is_sent_nowhere_else() {
+    let elsewhere = Answer::jwt("a.b.c").header("X-Accel-Redirect", "/things/admin");
+    for (error_page, renewal) in [
+        ("error_page 502 = @fallback;", Answer::status(502)),
+        ("error_page 502 /open;", Answer::status(502)),
+        ("error_page 502 /things/page;", Answer::status(502)),
+        ("recursive_error_pages on; error_page 500 502 /open;", Answer::status(502)),
+        ("", elsewhere),
+    ] {
+        let gateway = Gateway::with_http(&format!(
+            "proxy_cache_path cache keys_zone=answers:1m;
+             server {{
+                 listen 127.0.0.1:{{port}};
+                 {error_page}
+                 location /things {{
+                     phantom_token on;
+                     phantom_token_introspection_endpoint /ask;
+                     phantom_token_client_credential gateway secret;
+                     phantom_token_cache off;
+                     proxy_pass http://{{api}};
+                 }}
+                 location = /ask {{
+                     internal;
+                     proxy_pass http://{{as}};
+                     proxy_intercept_errors on;
+                     proxy_cache answers;
+                     proxy_cache_methods POST;
+                     proxy_cache_key $request_body;
+                     proxy_cache_use_stale updating;
+                     proxy_cache_background_update on;
+                 }}
+                 location /open {{ proxy_pass http://{{api}}; }}
+                 location @fallback {{ proxy_pass http://{{api}}; }}
+             }}"
+        ));
+        let jwt = jwt(an_hour_of_claims());
+        let answers = [Answer::jwt(&jwt).max_age(1), renewal];
+        gateway.authorization_server.answer_in_turn("opaque", answers);
+
+        eventually(|| {
+            gateway.get("/things").bearer("opaque").send();
+            gateway.error_log().contains("is not sent there").then_some(())
+        })
+        .expect("a renewal that is redirected");
+
+        for request in gateway.api.requests() {
+            assert_eq!((request.method.as_str(), request.target.as_str()), ("GET", "/things"));
+            let authorization = format!("Bearer {jwt}");
+            assert_eq!(request.header("authorization"), Some(&*authorization), "{error_page}");
+        }
+    }
+}
+
+#[test]
+fn a_granted_part_of_a_refused_page_has_its_jwt() {
+    let gateway = Gateway::with_server(
+        "location /page {
+             satisfy any;
+             allow all;
+             phantom_token on;
+             phantom_token_introspection_endpoint /nobody;
+             mirror /part;
+             proxy_pass http://{api};
+         }
+         location = /part {
+             internal;
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             proxy_pass http://{api};
+         }
+         location = /nobody { internal; return 204; }",
+    );
+    let jwt = gateway.activate("opaque");
+
+    gateway.get("/page").bearer("opaque").send();
+
+    let arrived = gateway.api.wait_for(2);
+    let part = arrived.iter().find(|request| request.target == "/part").unwrap();
+    assert_eq!(part.header("authorization"), Some(&*format!("Bearer {jwt}")));
 }
 
 #[test]
