@@ -4,8 +4,9 @@ use core::ffi::CStr;
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t,
+    NGX_HTTP_VERSION_20, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t,
     ngx_http_run_posted_requests, ngx_log_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
+    ngx_uint_t,
 };
 use ngx::http::{
     HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
@@ -102,9 +103,10 @@ impl Request {
         headers.content_length_n > 0 || headers.chunked() == 1
     }
 
-    /// Whether the connection is closed after the request.
+    /// Whether the connection is closed after the request. NGINX has no other requests in mind than
+    /// those of HTTP/1: a stream of HTTP/2 is never kept alive, and its connection is.
     pub fn is_last_of_connection(self) -> bool {
-        self.raw().keepalive() == 0
+        self.raw().keepalive() == 0 && self.raw().http_version < NGX_HTTP_VERSION_20 as ngx_uint_t
     }
 
     /// Whether the client has closed its connection.

@@ -132,6 +132,24 @@ fn a_client_that_hangs_up_during_the_introspection_does_no_harm() {
     assert_eq!(status, 200);
 }
 
+#[test]
+fn a_jwt_in_use_is_renewed_in_the_background() {
+    let gateway = with_http2("phantom_token_cache_background_update on before=120s;");
+    let gate = Gate::closed();
+    let answer = Answer::jwt(&jwt(an_hour_of_claims())).max_age(60);
+    gateway
+        .authorization_server
+        .answer_in_turn("opaque", [answer.clone(), answer.max_age(600).after(&gate)]);
+    let connection = Http2Connection::open(http2_address(&gateway), WINDOW);
+    let headers = [("authorization", "Bearer opaque")];
+
+    let statuses = [(); 3].map(|()| connection.send("GET", "/", &headers, "").finish().0);
+
+    assert_eq!(statuses, [200; 3]);
+    gateway.authorization_server.wait_for(2);
+    gate.open();
+}
+
 fn with_http2(directives: &str) -> Gateway {
     Gateway::with_http(&format!(
         "server {{
