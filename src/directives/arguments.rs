@@ -1,7 +1,9 @@
 //! What the arguments of the directives mean.
 
 use core::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -75,8 +77,8 @@ pub(super) fn credential(cf: &mut ngx_conf_t) -> Result<Rc<ClientCredential>, Se
 }
 
 fn secret_in(path: PathBuf) -> Result<Zeroizing<Vec<u8>>, SettingError> {
-    let content = match std::fs::read(&path) {
-        Ok(content) => Zeroizing::new(content),
+    let content = match read_some(&path) {
+        Ok(content) => content,
         Err(error) => return Err(SettingError::File { path, error }),
     };
     let secret = content.trim_ascii_end();
@@ -89,6 +91,16 @@ fn secret_in(path: PathBuf) -> Result<Zeroizing<Vec<u8>>, SettingError> {
     {
         return Err(SettingError::NotASecret { path });
     }
+    Ok(content)
+}
+
+/// No more than what shows that a file is too long. A pipe would have to be waited for.
+fn read_some(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(MOST_READ));
+    File::open(path)?.take(MOST_READ as u64).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -209,6 +221,7 @@ fn unexpected(expected: &'static str, got: &[u8]) -> SettingError {
 
 /// In bytes; longer ones do not fit into a header.
 const LONGEST_SECRET: usize = 4096;
+const MOST_READ: usize = 2 * LONGEST_SECRET;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Seconds before the end of freshness, if `phantom_token_cache_background_update` does not say.

@@ -246,6 +246,20 @@ fn emerg_of(verdict: &Verdict) -> &str {
 }
 
 #[test]
+fn a_secret_file_that_would_never_end_is_an_emerg() {
+    for path in ["/dev/zero", "/"] {
+        let verdict = Nginx::builder()
+            .http(format!(
+                "server {{ listen {{port}}; phantom_token_client_credential id file:{path}; }}"
+            ))
+            .test();
+
+        assert!(!verdict.accepted, "{path}");
+        assert!(verdict.output.contains("not a regular file"), "{path}: {}", verdict.output);
+    }
+}
+
+#[test]
 fn a_secret_file_that_is_not_one_line_of_text_is_an_emerg_that_does_not_print_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
