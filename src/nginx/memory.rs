@@ -61,7 +61,7 @@ unsafe impl GlobalAlloc for Allocator {
 /// Bytes of the reserve: several of the largest introspection answers by default.
 const LEN: usize = 1 << 20;
 /// The sizes of blocks. A block once taken keeps its size.
-const SIZES: [usize; 6] = [64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10];
+const SIZES: [usize; 7] = [64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10];
 
 struct Reserve {
     memory: Memory,
