@@ -1,7 +1,8 @@
 //! The numbers that the project wants to reach.
 
 use crate::{
-    burst::INTROSPECTION, counting::Count, report::Results, setting::USUAL_JWT, start::Start,
+    burst::INTROSPECTION, cache::Cache, counting::Count, report::Results, setting::USUAL_JWT,
+    start::Start,
 };
 
 /// One of them.
@@ -41,7 +42,43 @@ pub fn of(results: &Results) -> Vec<Goal> {
         start(results, "start-up with a zone of 1 GB", |start| start.start),
         start(results, "reload with a zone of 1 GB", |start| start.reload),
     ];
-    goals.into_iter().flatten().collect()
+    goals.into_iter().flatten().chain(results.cache.iter().flat_map(of_cache)).collect()
+}
+
+fn of_cache(cache: &Cache) -> Vec<Goal> {
+    let lookup = cache.lookups.iter().take(1).map(|growth| Goal {
+        what: "lookup in the zone at 1,000,000 entries, the same number of tokens in use",
+        reach: "at most 1.5 x at 1,000".to_owned(),
+        measured: format!("{:.2}", growth.ratio),
+        met: growth.ratio <= 1.5,
+    });
+    let worst =
+        cache.rooms.iter().map(|(_, room)| room.overhead / room.bound()).fold(0.0, f64::max);
+    let (inserts, failures) = cache.rooms.iter().fold((0, 0), |(inserts, failures), (_, room)| {
+        (inserts + room.inserts, failures + room.failures)
+    });
+    let behind = cache.hits.exact_lru - cache.hits.zone;
+    let others = [
+        Goal {
+            what: "bytes of the zone for a token, beyond its JWT",
+            reach: "at most 96 and 10 % of the JWT".to_owned(),
+            measured: format!("{:.0} % of that at most", worst * 100.0),
+            met: worst <= 1.0,
+        },
+        Goal {
+            what: "inserts into a full zone that fail",
+            reach: "none".to_owned(),
+            measured: format!("{failures} of {inserts}"),
+            met: failures == 0,
+        },
+        Goal {
+            what: "hits of a Zipf(0.99) trace, with room for 10 %",
+            reach: "at least exact LRU less 1 point".to_owned(),
+            measured: format!("{:.2} % ({:.2} %)", cache.hits.zone, cache.hits.exact_lru),
+            met: behind <= 1.0,
+        },
+    ];
+    lookup.chain(others).collect()
 }
 
 fn instructions(results: &Results) -> Option<Goal> {

@@ -3,6 +3,7 @@
 mod authority;
 mod budget;
 mod burst;
+mod cache;
 mod chart;
 mod counting;
 mod cpu;
@@ -20,6 +21,16 @@ mod setting;
 mod start;
 mod statistics;
 mod throughput;
+
+#[path = "../../core/benches/support/capacity.rs"]
+#[allow(dead_code, missing_docs, reason = "shared with a benchmark of the zone")]
+mod capacity;
+#[path = "../../core/tests/cache/memory.rs"]
+#[allow(dead_code, missing_docs, reason = "shared with the tests of the zone")]
+mod memory;
+#[path = "../../core/benches/support/trace.rs"]
+#[allow(dead_code, reason = "shared with the benchmarks of the zone")]
+mod trace;
 
 use std::{error::Error, path::Path, process::ExitCode};
 
@@ -62,6 +73,9 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     }
     if options.wants("start") {
         results.starts = measured(start::measure(options), &mut complete);
+    }
+    if options.wants("cache") {
+        results.cache = Some(cache::measure());
     }
     if options.wants("faults") {
         results.faults = measured(faults::measure(options), &mut complete);

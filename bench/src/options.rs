@@ -12,7 +12,7 @@ usage: phantom-token-bench --folder DIR [options]
   --write             with --budget: write FILE anew
   --quick             few rounds of few requests: a look, not a result
   --full              1,000,000 tokens, too
-  --only PART[,PART]  only these: counts, throughput, burst, start, faults
+  --only PART[,PART]  only these: counts, throughput, burst, start, cache, faults
   --also NAME=MODULE.so:CONF
                       measure another module beside ours; may be repeated";
 
