@@ -5,7 +5,8 @@
 //! request go on with `Authorization: Bearer <JWT>`.
 //!
 //! The way of a request, file by file: [`access`] decides, [`exchange`] looks into the cache,
-//! [`flight`] waits for others, [`introspection`] asks through a [`subrequest`], [`capture`] takes its answer, [`grant`] swaps the header or [`refusal`] answers the client.
+//! [`flight`] waits for others, [`introspection`] asks through a [`subrequest`], [`capture`] takes
+//! its answer, [`grant`] swaps the header or [`refusal`] answers the client.
 //! What is decided about OAuth, HTTP caching and memory is in the crate `phantom_token_core`.
 
 mod access;
