@@ -21,7 +21,8 @@ impl Allocator {
     }
 }
 
-// SAFETY: memory is the system's or the reserve's, and goes back to where it came from.
+// SAFETY: memory is the system's or the reserve's, and goes back to where it came from. Blocks of the
+// reserve never overlap, and go back with the layout that they were taken with, since `realloc` moves.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
@@ -150,4 +151,86 @@ fn class(layout: Layout) -> Option<(usize, usize)> {
         return None;
     }
     SIZES.into_iter().enumerate().find(|&(_, size)| layout.size() <= size)
+}
+
+// `tests/reserve.rs` runs these: tests of this crate itself cannot be linked, for want of NGINX.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(size: usize) -> Layout {
+        Layout::from_size_align(size, 8).unwrap()
+    }
+
+    /// Takes blocks of a size until there are no more.
+    fn exhaust(reserve: &Reserve, size: usize) -> Vec<*mut u8> {
+        let blocks = std::iter::repeat_with(|| reserve.alloc(layout(size)));
+        blocks.take_while(|block| !block.is_null()).collect()
+    }
+
+    #[test]
+    fn blocks_are_aligned_and_never_overlap() {
+        static RESERVE: Reserve = Reserve::new();
+        let reserve = &RESERVE;
+        let mut taken: Vec<(usize, usize)> = Vec::new();
+        for size in [1, 64, 65, 5_000, 300, 70_000, 64, 200_000] {
+            let block = reserve.alloc(layout(size));
+
+            assert!(reserve.owns(block) && reserve.owns(block.wrapping_add(size - 1)), "{size}");
+            assert_eq!(block as usize % 64, 0, "{size}");
+            taken.push((block as usize, block as usize + size));
+        }
+        taken.sort_unstable();
+        assert!(taken.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{taken:?}");
+    }
+
+    #[test]
+    fn a_block_that_is_given_back_is_used_again_for_its_size() {
+        static RESERVE: Reserve = Reserve::new();
+        let reserve = &RESERVE;
+        let (first, other) = (reserve.alloc(layout(100)), reserve.alloc(layout(2_000)));
+
+        reserve.dealloc(first, layout(100));
+
+        assert_ne!(reserve.alloc(layout(2_000)), other);
+        assert_eq!(reserve.alloc(layout(256)), first);
+    }
+
+    #[test]
+    fn a_reserve_that_is_used_up_gives_nothing_until_something_comes_back() {
+        static RESERVE: Reserve = Reserve::new();
+        let reserve = &RESERVE;
+        let blocks = exhaust(reserve, 4_096);
+        assert_eq!(blocks.len(), LEN / 4_096);
+
+        reserve.dealloc(blocks[7], layout(4_096));
+
+        assert_eq!(exhaust(reserve, 4_096), [blocks[7]]);
+    }
+
+    #[test]
+    fn what_it_has_no_block_for_is_not_given() {
+        static RESERVE: Reserve = Reserve::new();
+        let reserve = &RESERVE;
+
+        assert!(reserve.alloc(layout(LEN)).is_null());
+        assert!(reserve.alloc(Layout::from_size_align(8, 128).unwrap()).is_null());
+    }
+
+    #[test]
+    fn what_grows_out_of_the_reserve_keeps_its_bytes() {
+        static ALLOCATOR: Allocator = Allocator::new();
+        let allocator = &ALLOCATOR;
+        let block = allocator.reserve.alloc(layout(100));
+        // SAFETY: the block has that many bytes, and the layouts are those it was taken with.
+        let grown = unsafe {
+            block.write_bytes(b'j', 100);
+            let grown = allocator.realloc(block, layout(100), 3_000);
+            assert_eq!(std::slice::from_raw_parts(grown, 100), [b'j'; 100]);
+            allocator.dealloc(grown, layout(3_000));
+            grown
+        };
+        assert!(!allocator.reserve.owns(grown), "the system had memory");
+        assert_eq!(allocator.reserve.alloc(layout(100)), block, "it went back to the reserve");
+    }
 }
