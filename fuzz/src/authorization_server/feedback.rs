@@ -46,18 +46,29 @@ impl ErrorLog {
     ///
     /// When one tells of a fault.
     pub fn messages(&mut self) -> Vec<String> {
-        let mut buffer = [0; 16 * 1024];
-        let length = self.file.read_at(&mut buffer, self.read).expect("to read the error log");
-        let end = buffer[..length].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let unread = self.unread();
+        let end = unread.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         self.read += end as u64;
-        if self.read > LARGEST_LOG {
+        // Not in the middle of a line, whose end may tell of a fault.
+        if self.read > LARGEST_LOG && end == unread.len() {
             self.file.set_len(0).expect("to empty the error log");
             self.read = 0;
         }
-        let text = String::from_utf8_lossy(&buffer[..end]).into_owned();
+        let text = String::from_utf8_lossy(&unread[..end]).into_owned();
         let fault = text.lines().find(|line| FAULTS.iter().any(|fault| line.contains(fault)));
         assert_eq!(fault, None);
         text.lines().map(message).collect()
+    }
+
+    fn unread(&self) -> Vec<u8> {
+        let (mut unread, mut buffer) = (Vec::new(), [0; 16 * 1024]);
+        loop {
+            let from = self.read + unread.len() as u64;
+            match self.file.read_at(&mut buffer, from).expect("to read the error log") {
+                0 => return unread,
+                length => unread.extend_from_slice(&buffer[..length]),
+            }
+        }
     }
 }
 
