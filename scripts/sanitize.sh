@@ -38,7 +38,7 @@ sanitize_address() {
         cargo +nightly test --locked -p phantom-token-core --target "$(host)" --lib --test cache
     step "build with AddressSanitizer" scripts/build --sanitize
     step "integration tests under AddressSanitizer and LeakSanitizer" \
-        counted run_with integration "$root/target/dist-asan/nginx" "$root/target/dist-asan/$module"
+        counted integration "$root/target/dist-asan/nginx" "$root/target/dist-asan/$module"
 }
 
 # A part of the tests, which does everything once that the module does: valgrind makes NGINX some
@@ -50,7 +50,7 @@ sanitize_memcheck() {
     step "build for NGINX 1.28.3" scripts/build
     export PHANTOM_VALGRIND_NGINX=$root/target/dist/nginx PHANTOM_PATIENCE=6
     step "integration tests under valgrind" \
-        counted run_with integration "$root/tests/sanitize/nginx-under-valgrind" "$root/target/dist/$module" \
+        counted integration "$root/tests/sanitize/nginx-under-valgrind" "$root/target/dist/$module" \
         "${tests[@]}"
 }
 
