@@ -45,15 +45,16 @@ fn nothing_is_lost_when_a_changed_configuration_is_loaded() {
 #[test]
 fn nothing_is_lost_when_the_executable_is_upgraded() {
     let plan = Plan { launch: Box::new(|nginx| nginx.daemon()), ..Plan::default() };
+    let workers = plan.workers;
     let mut scene = plan.start();
     let mut upgrades = 0;
 
     let course = scene.run(&Allowed::default(), |stage| {
         upgrades = stage.repeat(500, |stage, _| {
-            let before = stage.nginx.workers().len();
             stage.nginx.upgrade();
-            eventually(|| (stage.nginx.workers().len() == before).then_some(()))
-                .expect("all new workers");
+            let all_new = eventually(|| (stage.nginx.workers().len() == workers).then_some(()));
+            let (now, log) = (stage.nginx.workers(), stage.nginx.error_log());
+            assert!(all_new.is_some(), "{now:?} are not {workers} workers:\n{log}");
         });
     });
 
