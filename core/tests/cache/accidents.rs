@@ -6,7 +6,7 @@ use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{
     Answer, CacheKey, Counter, InsertError, Join, Landing, Lookup, Profile, WorkerLine, Zone,
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ fn threads_that_share_a_zone_find_only_whole_values_of_their_token() {
 #[test]
 fn threads_do_everything_at_once_while_others_die_with_the_lock() {
     let zone = TestZone::new(64 * 1024);
-    let deaths = AtomicU64::new(0);
+    assert!(die_with_lock(&zone));
+    let mut deaths = 1;
 
     thread::scope(|scope| {
         let users: Vec<_> = (1..=4)
@@ -43,9 +44,7 @@ fn threads_do_everything_at_once_while_others_die_with_the_lock() {
             })
             .collect();
         while users.iter().any(|user| !user.is_finished()) {
-            if die_with_lock(&zone) {
-                deaths.fetch_add(1, Ordering::Relaxed);
-            }
+            deaths += u64::from(die_with_lock(&zone));
             thread::sleep(Duration::from_millis(5));
         }
         users.into_iter().for_each(|user| user.join().unwrap());
@@ -53,7 +52,7 @@ fn threads_do_everything_at_once_while_others_die_with_the_lock() {
 
     zone.assert_sound();
     let usage = zone.usage();
-    assert!(usage.takeovers > 0 && usage.takeovers == deaths.into_inner(), "{usage:?}");
+    assert_eq!(usage.takeovers, deaths, "{usage:?}");
     assert_eq!(usage.corruptions, 0);
 }
 

@@ -5,6 +5,7 @@ use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{
     Answer, CacheKey, Entry, InsertError, Lookup, OwnerId, Process, Profile, RegionError, Zone,
 };
+use std::fs;
 use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -46,6 +47,23 @@ impl Memory {
         assert!(offset + bytes.len() <= self.0.len());
         // SAFETY: within the mapping, as just seen.
         unsafe { self.base().add(offset).as_ptr().copy_from(bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// How many bytes of the mapping that it is part of have been touched.
+    pub fn resident(&self) -> usize {
+        let own = self.base().as_ptr() as usize;
+        let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+        let holds_own = |line: &&str| {
+            let range =
+                line.split_ascii_whitespace().next().and_then(|range| range.split_once('-'));
+            let address = |text| usize::from_str_radix(text, 16).ok();
+            range.and_then(|(start, end)| Some((address(start)?..address(end)?).contains(&own)))
+                == Some(true)
+        };
+        let details = maps.lines().skip_while(|line| !holds_own(line));
+        let kilobytes =
+            details.filter_map(|line| line.strip_prefix("Rss:")?.split_once(" kB")).next();
+        1024 * kilobytes.unwrap().0.trim().parse::<usize>().unwrap()
     }
 
     /// The word at `offset`.

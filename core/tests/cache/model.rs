@@ -8,13 +8,21 @@ use std::collections::HashMap;
 /// Something to do with a zone. Times are seconds from now.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    Insert { key: Key, len: Option<u16>, fresh: u8, stale: u8, expires: Option<u8> },
+    Insert {
+        key: Key,
+        len: Option<u16>,
+        fresh: u8,
+        stale: u8,
+        expires: Option<u8>,
+    },
     Lookup(Key),
     Touch(Key),
     Remove(Key),
     PurgeToken(u8),
     PurgeAll,
     Wait(u8),
+    /// The clock is set back.
+    SetBack(u8),
     Check,
 }
 
@@ -26,6 +34,8 @@ pub type Key = (u8, u8);
 pub struct Model {
     pub zone: TestZone,
     now: u64,
+    /// The latest time that the zone has been told.
+    latest: u64,
     known: HashMap<Key, Known>,
     /// Answers that should have been found and were not.
     pub lost: u64,
@@ -37,12 +47,14 @@ struct Known {
     fresh_until: u64,
     stale_until: u64,
     expires: Option<u64>,
+    /// It was over once, before the clock was set back: the zone may have noticed.
+    was_over: bool,
 }
 
 impl Model {
     pub fn new(len: usize) -> Self {
         let known = HashMap::new();
-        Self { zone: TestZone::new(len), now: 1_000, known, lost: 0, inserted: 0 }
+        Self { zone: TestZone::new(len), now: 1_000, latest: 1_000, known, lost: 0, inserted: 0 }
     }
 
     pub fn apply(&mut self, operation: Operation) {
@@ -55,6 +67,7 @@ impl Model {
                     fresh_until,
                     stale_until: fresh_until + if len.is_some() { u64::from(stale) } else { 0 },
                     expires: expires.map(|expires| self.now + u64::from(expires)),
+                    was_over: false,
                 };
                 self.insert(key, known);
             }
@@ -78,8 +91,31 @@ impl Model {
                 self.known.clear();
             }
             Operation::Wait(seconds) => self.now += u64::from(seconds),
+            Operation::SetBack(seconds) => self.set_back(seconds.into()),
             Operation::Check => self.zone.assert_sound(),
         }
+    }
+
+    /// Nobody can tell how old an answer is when the clock is set back by more than a minute.
+    fn set_back(&mut self, seconds: u64) {
+        self.observe_clock();
+        for known in self.known.values_mut() {
+            known.was_over |= known.is_over(self.now);
+        }
+        self.now = self.now.saturating_sub(seconds);
+        if self.latest - self.now > 60 {
+            self.known.clear();
+            self.latest = self.now;
+        }
+        self.observe_clock();
+    }
+
+    /// Lets the zone know the time, and what it has for no key at all.
+    fn observe_clock(&mut self) {
+        self.latest = self.latest.max(self.now);
+        let found =
+            self.zone.touch(&ALONE, &self.zone.key(b"", Profile::new(&[])), UnixTime(self.now));
+        assert_ne!(found, Some(true));
     }
 
     fn insert(&mut self, key: Key, known: Known) {
@@ -109,6 +145,10 @@ impl Model {
         };
         if known.is_over(self.now) {
             assert!(matches!(found, Lookup::Expired | Lookup::Miss), "{found:?}");
+            self.known.remove(&key);
+            return;
+        }
+        if found == Lookup::Miss && known.was_over {
             self.known.remove(&key);
             return;
         }

@@ -66,6 +66,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (0..TOKENS).prop_map(Operation::PurgeToken),
         1 => Just(Operation::PurgeAll),
         5 => (0..10_u8).prop_map(Operation::Wait),
+        1 => any::<u8>().prop_map(Operation::SetBack),
         1 => Just(Operation::Check),
     ]
 }

@@ -2,7 +2,6 @@
 
 use crate::memory::{MEGABYTE, Memory, TestZone};
 use phantom_token_core::cache::RegionError;
-use std::time::{Duration, Instant};
 
 #[test]
 fn a_zone_smaller_than_eight_pages_is_refused() {
@@ -72,10 +71,10 @@ fn a_zone_of_another_length_is_not_taken_up() {
 fn a_gigabyte_is_laid_out_without_being_touched() {
     let memory = Memory::new(1024 * MEGABYTE);
 
-    let start = Instant::now();
     memory.create().unwrap();
 
-    assert!(start.elapsed() < Duration::from_millis(20), "took {:?}", start.elapsed());
+    let resident = memory.resident();
+    assert!(resident < 64 * MEGABYTE, "{resident} bytes are");
 }
 
 #[test]

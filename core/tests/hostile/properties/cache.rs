@@ -64,7 +64,8 @@ fn operation([kind, key, a, b, c, d]: [u8; 6]) -> Operation {
         24..26 => Operation::Remove(key),
         26 => Operation::PurgeToken(key.0),
         27 => Operation::PurgeAll,
-        28..31 => Operation::Wait(a % 16),
+        28..30 => Operation::Wait(a % 16),
+        30 => Operation::SetBack(a),
         _ => Operation::Check,
     }
 }
