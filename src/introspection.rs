@@ -160,7 +160,9 @@ impl Introspection {
         let verdict = self.verdict(captured);
         let stored = match &verdict {
             Ok(jwt) => self.store_active(captured, jwt),
-            Err(Refusal::InactiveToken | Refusal::ExpiredToken) => self.store_inactive(captured),
+            Err(Refusal::InactiveToken) => self.store_inactive(captured),
+            // The server vouches for the token: its next answer may bring a JWT that is fresh.
+            Err(Refusal::ExpiredToken) => self.forget_and(None),
             Err(_) => false,
         };
         self.land(match &verdict {

@@ -75,9 +75,8 @@ impl Simulation {
         let verdict = self.verdict(&question, &reply);
         let stored = match &verdict {
             Ok(jwt) => self.store_active(&question, &reply, jwt),
-            Err(Refusal::InactiveToken | Refusal::ExpiredToken) => {
-                self.store_inactive(&question, &reply)
-            }
+            Err(Refusal::InactiveToken) => self.store_inactive(&question, &reply),
+            Err(Refusal::ExpiredToken) => self.forget_and(&question, None),
             Err(_) => false,
         };
         self.purge_in_between(&question.request);
