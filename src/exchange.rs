@@ -1,12 +1,9 @@
 //! Exchanges a token for its JWT: out of the worker's cache, out of the zone, or by introspection,
 //! which requests for the same token make once.
 
-use std::collections::HashSet;
-use std::sync::LazyLock;
-
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::OpaqueToken;
-use phantom_token_core::cache::{CacheKey, Counter, Follow, Join, Landing, Lookup, Ticket, Zone};
+use phantom_token_core::cache::{CacheKey, Follow, Join, Landing, Lookup, Ticket, Zone};
 use phantom_token_core::refusal::Refusal;
 
 use crate::access::Step;
@@ -21,15 +18,11 @@ use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::record::{CacheStatus, Record, State};
 use crate::refusal::refuse;
+use crate::renewal;
 use crate::worker::{Worker, now};
 
 /// Where a JWT is copied to from the zone, used again and again.
 static JWT: WorkerCell<Vec<u8>> = WorkerCell::new(Vec::new());
-
-/// The JWTs that this worker has tried to renew in a second.
-static TRIED: LazyLock<WorkerCell<Tried>> = LazyLock::new(WorkerCell::default);
-
-type Tried = (UnixTime, HashSet<CacheKey>);
 
 /// Gets the JWT for a token, or starts to.
 pub fn exchange(request: Request, record: &Record, guard: &Guard, token: OpaqueToken<'_>) -> Step {
@@ -105,7 +98,7 @@ fn use_local(
     let step = cache.serve(key, zone.generation(), now, |hit| {
         // One that is about to go stale may have been renewed: the zone knows. The zone may also
         // have dropped what turned out to be inactive.
-        if is_to_be_renewed(guard, hit.fresh_until, now)
+        if renewal::is_due(guard, hit.fresh_until, now)
             || hit.touch && zone.touch(&Worker, key, now) == Some(false)
         {
             return None;
@@ -140,7 +133,7 @@ fn use_zone(
         Lookup::Fresh { expires, fresh_until } => {
             guard.keep_local(*key, jwt, fresh_until, expires, generation);
             let step = grant(request, record, guard, jwt);
-            renew_soon(request, record, guard, key, fresh_until, now);
+            renewal::start_if_due(request, record, guard, key, fresh_until, now);
             Found::Used(step)
         }
         Lookup::Inactive { .. } => {
@@ -194,15 +187,15 @@ fn use_stored_meanwhile(
 
 /// As [`board`], but with a stale JWT that spares the waiting.
 fn board_with_stale(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
-    let may_renew = guard.background_update.is_some() && may_renew(request);
-    if may_renew && !is_first(&key, now()) {
+    let may_renew = guard.background_update.is_some() && renewal::may_start(request);
+    if may_renew && !renewal::is_first(&key, now()) {
         return serve_updating(request, record, guard, &key);
     }
     match join(guard, &key) {
         Join::Alone => ask(request, record, guard, None),
         Join::Lead(ticket) if !may_renew => ask(request, record, guard, Some(ticket)),
         Join::Lead(ticket) => {
-            renew(request, record, guard, ticket);
+            renewal::start(request, record, guard, ticket);
             serve_updating(request, record, guard, &key)
         }
         Join::Follow(_) => serve_updating(request, record, guard, &key),
@@ -311,58 +304,4 @@ fn serve_stale(
     });
     JWT.set(jwt);
     step
-}
-
-/// Renews a JWT in use that is about to go stale.
-fn renew_soon(
-    request: Request,
-    record: &Record,
-    guard: &Guard,
-    key: &CacheKey,
-    fresh_until: UnixTime,
-    now: UnixTime,
-) {
-    if !is_to_be_renewed(guard, fresh_until, now) || !may_renew(request) || !is_first(key, now) {
-        return;
-    }
-    let Some(zone) = guard.zone() else {
-        return;
-    };
-    let joined = zone.join(&Worker, key, monotonic_ms(), guard.lock_timeout_ms);
-    if let Join::Lead(ticket) = joined {
-        renew(request, record, guard, ticket);
-    }
-}
-
-/// Whether a request can carry a renewal, which holds its connection until it is over: one after
-/// which the connection is closed would keep its client waiting, and one whose body is still on its
-/// way may be ended by NGINX before the renewal is.
-fn may_renew(request: Request) -> bool {
-    request.is_main() && !request.has_body() && !request.is_last_of_connection()
-}
-
-fn is_to_be_renewed(guard: &Guard, fresh_until: UnixTime, now: UnixTime) -> bool {
-    guard.background_update.is_some_and(|before| fresh_until.0.saturating_sub(now.0) <= before)
-}
-
-/// Whether this worker has not tried to renew a JWT in the present second. Where answers are fresh
-/// for less time than renewals come before, one would follow the other.
-fn is_first(key: &CacheKey, now: UnixTime) -> bool {
-    let (second, mut tried) = TRIED.take();
-    if second != now {
-        tried.clear();
-    }
-    let is_first = tried.try_reserve(1).is_ok() && tried.insert(*key);
-    TRIED.set((now, tried));
-    is_first
-}
-
-fn renew(request: Request, record: &Record, guard: &Guard, ticket: Ticket) {
-    let Some(authorization) = record.authorization else {
-        return;
-    };
-    guard.count(Counter::BackgroundUpdate);
-    let purpose = Purpose { authorization, ticket: Some(ticket), background: true };
-    // The request at hand has a JWT; the next one tries again.
-    _ = introspection::start(request, guard, purpose);
 }

@@ -24,6 +24,7 @@ mod nginx;
 mod purge;
 mod record;
 mod refusal;
+mod renewal;
 mod server;
 mod status;
 mod subrequest;
