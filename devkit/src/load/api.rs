@@ -78,6 +78,15 @@ mod tests {
     }
 
     #[test]
+    fn without_the_time_of_nginx_no_jwt_has_expired() {
+        let authorization = bearer("active.1", 1000);
+        let head = format!(
+            "GET / HTTP/1.1\r\n{TOKEN}: active.1\r\nAuthorization: {authorization}\r\n\r\n"
+        );
+        assert_eq!(check(&parsed(&head)), Ok(()));
+    }
+
+    #[test]
     fn a_request_with_anything_else_is_wrong() {
         let own = bearer("active.1", FAR);
         let wrong = [
@@ -104,6 +113,10 @@ mod tests {
             "GET / HTTP/1.1\r\n{TOKEN}: {token}\r\n{NOW}: 1000.500\r\n\
              Authorization: {authorization}\r\n\r\n"
         );
+        parsed(&head)
+    }
+
+    fn parsed(head: &str) -> ReceivedRequest {
         ReceivedRequest::parse(head.as_bytes()).expect("a request").expect("a whole one").0
     }
 }
