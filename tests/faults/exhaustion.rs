@@ -2,7 +2,7 @@
 
 use crate::{
     plan::{LoadPlan, Plan},
-    scene::{Allowed, Lost},
+    scene::{Allowed, Lost, Stage},
 };
 
 /// More than a worker may have, together with those to the API and the authorization server.
@@ -41,10 +41,10 @@ fn exhaust(plan: Plan, line: &str, name: &str, how: &str) {
     let allowed = Allowed { statuses: &[500, 502], lost: Lost::AnyNumber, ..Allowed::default() };
 
     let course = scene.run(&allowed, |stage| {
-        stage.repeat(100, |_, _| {});
+        let is_logged = |stage: &Stage<'_>| stage.nginx.error_log().contains(line);
+        stage.repeat_until(100, is_logged, |_, _| {});
     });
 
-    assert!(scene.nginx.error_log().contains(line));
     let how = format!("{how} in 2 workers, {CROWD} clients more");
     scene.conclude(name, &how, &allowed, &course);
 }

@@ -7,15 +7,16 @@ use phantom_token_devkit::{
 
 use crate::scene::Scene;
 
+pub const WORKERS: usize = 2;
 pub const CONNECTIONS: usize = 32;
 /// Tokens that come again and again.
 pub const KNOWN: u64 = 500;
+
 /// Describes a scene.
 pub struct Plan {
     /// Directives outside of all blocks.
     pub main: String,
     pub worker_connections: usize,
-    pub workers: usize,
     /// Directives of the protected location.
     pub directives: String,
     /// Directives of the introspection location.
@@ -35,7 +36,6 @@ impl Default for Plan {
         Self {
             main: String::new(),
             worker_connections: 1024,
-            workers: 2,
             directives: String::new(),
             introspection: "",
             zone: "4m",
@@ -50,11 +50,11 @@ impl Default for Plan {
 impl Plan {
     /// The configuration file.
     pub fn config(&self) -> String {
-        let Self { main, worker_connections, workers, directives, introspection, zone, .. } = self;
+        let Self { main, worker_connections, directives, introspection, zone, .. } = self;
         let module = Installation::get().module.display();
         format!(
             "load_module {module};
-             worker_processes {workers};
+             worker_processes {WORKERS};
              error_log logs/error.log notice;
              {main}
              events {{ worker_connections {worker_connections}; }}

@@ -2,7 +2,10 @@
 
 use phantom_token_devkit::eventually;
 
-use crate::{plan::Plan, scene::Allowed};
+use crate::{
+    plan::{Plan, WORKERS},
+    scene::Allowed,
+};
 
 #[test]
 fn nothing_is_lost_when_the_configuration_is_reloaded() {
@@ -45,16 +48,15 @@ fn nothing_is_lost_when_a_changed_configuration_is_loaded() {
 #[test]
 fn nothing_is_lost_when_the_executable_is_upgraded() {
     let plan = Plan { launch: Box::new(|nginx| nginx.daemon()), ..Plan::default() };
-    let workers = plan.workers;
     let mut scene = plan.start();
     let mut upgrades = 0;
 
     let course = scene.run(&Allowed::default(), |stage| {
         upgrades = stage.repeat(500, |stage, _| {
             stage.nginx.upgrade();
-            let all_new = eventually(|| (stage.nginx.workers().len() == workers).then_some(()));
+            let all_new = eventually(|| (stage.nginx.workers().len() == WORKERS).then_some(()));
             let (now, log) = (stage.nginx.workers(), stage.nginx.error_log());
-            assert!(all_new.is_some(), "{now:?} are not {workers} workers:\n{log}");
+            assert!(all_new.is_some(), "{now:?} are not {WORKERS} workers:\n{log}");
         });
     });
 

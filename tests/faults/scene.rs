@@ -63,13 +63,6 @@ pub enum Lost {
     AnyNumber,
 }
 
-impl Course {
-    /// How many requests NGINX refused.
-    pub fn refused(&self) -> u64 {
-        self.totals.refusals()
-    }
-}
-
 impl Scene {
     /// One that is warmed up.
     pub fn new(nginx: Nginx, issuer: Issuer, api: CheckingApi, plan: LoadPlan) -> Self {
@@ -127,11 +120,6 @@ impl Scene {
         row.report();
     }
 
-    /// What the status page counts.
-    pub fn status(&self) -> Value {
-        self.nginx.get("/status").send().json()["zones"]["phantom_token"].clone()
-    }
-
     fn load(&self, connections: usize, first: u64, allowed: &Allowed) -> RunningLoad {
         let load = Load::new(self.nginx.address(), connections, self.plan.choose);
         let load = load.resending(self.plan.resends).start(first);
@@ -146,7 +134,7 @@ impl Scene {
         self.next = load.stop();
         assert_eq!(totals.totals().wrong + totals.totals().lost, 0, "{:?}", totals.wrong.first());
         self.before = self.idle(|_| true);
-        self.counted = self.status();
+        self.counted = status(&self.nginx);
     }
 
     /// Waits until the gateway takes no more than before the fault.
@@ -183,7 +171,7 @@ impl Scene {
     }
 
     fn compare_counters(&self, totals: &Totals, allowed: &Allowed) {
-        let now = self.status();
+        let now = status(&self.nginx);
         let counted = |results: &[&str]| -> u64 {
             let count = |status: &Value, name: &str| status["requests"][name].as_u64().unwrap();
             results.iter().map(|name| count(&now, name) - count(&self.counted, name)).sum()
@@ -212,15 +200,32 @@ pub struct Stage<'a> {
 impl Stage<'_> {
     /// Does this again and again for as long as a fault is to last, each time when some requests have
     /// been answered since the last; gives how often.
-    pub fn repeat(&mut self, requests: u64, mut act: impl FnMut(&mut Self, u64)) -> u64 {
+    pub fn repeat(&mut self, requests: u64, act: impl FnMut(&mut Self, u64)) -> u64 {
+        self.repeat_until(requests, |_| true, act)
+    }
+
+    /// The same, and goes on until the fault has had this effect.
+    pub fn repeat_until(
+        &mut self,
+        requests: u64,
+        has_effect: impl Fn(&Self) -> bool,
+        mut act: impl FnMut(&mut Self, u64),
+    ) -> u64 {
         let end = Instant::now() + seconds();
+        let deadline = end + PATIENCE;
         let mut times = 0;
-        while times == 0 || Instant::now() < end {
+        while times == 0 || Instant::now() < end || !has_effect(self) {
+            assert!(Instant::now() < deadline, "the fault has no effect");
             self.wait_for_answers(requests);
             act(self, times);
             times += 1;
         }
         times
+    }
+
+    /// Whether NGINX has refused any request so far.
+    pub fn has_refusals(&self) -> bool {
+        self.load.tally.totals().refusals() > 0
     }
 
     /// Waits until so many more requests have been answered, in whatever way.
@@ -241,6 +246,11 @@ impl Stage<'_> {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// What the status page counts.
+pub fn status(nginx: &Nginx) -> Value {
+    nginx.get("/status").send().json()["zones"]["phantom_token"].clone()
 }
 
 /// For how long a fault is to last.

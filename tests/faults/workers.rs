@@ -6,17 +6,12 @@ use phantom_token_devkit::eventually;
 
 use crate::{
     plan::{LoadPlan, Plan},
-    scene::{Allowed, Lost, Stage},
+    scene::{Allowed, Lost, Scene, Stage},
 };
 
 #[test]
 fn nothing_is_wrong_when_workers_are_killed() {
-    let plan = Plan {
-        load: LoadPlan { resends: false, ..LoadPlan::default() },
-        tolerated: vec!["exited on signal 9"],
-        ..Plan::default()
-    };
-    let mut scene = plan.start();
+    let mut scene = with_mortal_workers();
     let mut kills = 0;
 
     let course = scene.run(&Allowed::default(), |stage| {
@@ -30,12 +25,7 @@ fn nothing_is_wrong_when_workers_are_killed() {
 
 #[test]
 fn nothing_is_wrong_when_workers_are_killed_while_they_wait_for_introspections() {
-    let plan = Plan {
-        load: LoadPlan { resends: false, ..LoadPlan::default() },
-        tolerated: vec!["exited on signal 9"],
-        ..Plan::default()
-    };
-    let mut scene = plan.start();
+    let mut scene = with_mortal_workers();
     let mut kills = 0;
 
     let course = scene.run(&Allowed::default(), |stage| {
@@ -52,6 +42,15 @@ fn nothing_is_wrong_when_workers_are_killed_while_they_wait_for_introspections()
     let allowed = Allowed { lost: Lost::PerKill(kills), ..Allowed::default() };
     let how = format!("`SIGKILL`, {kills} times, just after a request to the authorization server");
     scene.conclude("a worker dies while introspections are under way", &how, &allowed, &course);
+}
+
+fn with_mortal_workers() -> Scene {
+    let plan = Plan {
+        load: LoadPlan { resends: false, ..LoadPlan::default() },
+        tolerated: vec!["exited on signal 9"],
+        ..Plan::default()
+    };
+    plan.start()
 }
 
 /// Kills one of the workers and waits until there is another one.
