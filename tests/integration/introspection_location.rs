@@ -270,8 +270,8 @@ fn an_answer_out_of_a_proxy_cache_lives_no_longer_than_the_server_said() {
 
     assert_eq!(introspections_within_the_lifetime, 1);
     let lived = answered.elapsed();
-    // NGINX counts whole seconds, and an answer is good up to the end of its last one.
-    assert!(lived < LIFETIME + Duration::from_millis(1600), "it lived for {lived:?}");
+    // That long it would if the zone counted from when it got it.
+    assert!(lived < LIFETIME * 3 / 4 + LIFETIME, "it lived for {lived:?}");
 }
 
 #[test]

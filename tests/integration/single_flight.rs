@@ -1,7 +1,5 @@
 //! Requests for the same token at the same time: one introspects for all.
 
-use std::time::{Duration, Instant};
-
 use phantom_token_devkit::{
     Answer, Gate, Gateway, Http2Connection, expect,
     jwt::{an_hour_of_claims, jwt},
@@ -10,20 +8,18 @@ use serde_json::json;
 
 use crate::crowd::{Crowd, assert_all, count_of, gateway, request_until_introspected};
 
-/// What an answer may take on a busy machine, and much less than the timeout of the lock.
-const SOON: Duration = Duration::from_secs(2);
+/// Who waits for that long is given up before.
+const FOREVER: &str = "phantom_token_cache_lock_timeout 600s;";
 
 #[test]
 fn two_hundred_requests_for_a_new_token_in_two_workers_make_one_introspection() {
-    let gateway = gateway(2, "");
+    let gateway = gateway(2, FOREVER);
     let (gate, jwt) = gated(&gateway, "opaque", |answer| answer.max_age(60));
     let crowd = Crowd::send(&gateway, 200, "opaque");
 
     gate.open();
-    let opened = Instant::now();
     let answers = crowd.answers();
 
-    assert!(opened.elapsed() < SOON, "{:?}", opened.elapsed());
     assert_all(&answers, 200);
     assert_eq!(gateway.authorization_server.count(), 1);
     assert_eq!((count_of(&answers, "MISS"), count_of(&answers, "COALESCED")), (1, 199));
