@@ -81,8 +81,8 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
     }
 }
 
-/// A request that was refused goes to its error page without its token. This is the first phase
-/// after the redirect, before anything there reads the header.
+/// A request that was refused goes to its error page without its token. No phase of the page's
+/// location is before this one; `set` and `if` of the server have had the header before.
 unsafe extern "C" fn after_redirect(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: NGINX calls a handler with a live request.
     let Some(request) = (unsafe { Request::new(r) }).filter(|request| request.is_internal()) else {
@@ -117,8 +117,16 @@ unsafe extern "C" fn before_content(r: *mut ngx_http_request_t) -> ngx_int_t {
     withheld(request, grant::withhold_token(request))
 }
 
+/// A request from which the token could not be taken goes nowhere: any status could lead to an
+/// error page.
 fn withheld(request: Request, done: Result<(), OutOfMemory>) -> ngx_int_t {
-    done.map_or_else(|OutOfMemory| out_of_memory(request), |()| rc::DECLINED)
+    done.map_or_else(
+        |OutOfMemory| {
+            log::out_of_memory(request);
+            rc::ERROR
+        },
+        |()| rc::DECLINED,
+    )
 }
 
 fn check_introspection(request: Request, introspection: &Introspection) -> ngx_int_t {
@@ -153,17 +161,26 @@ fn check(request: Request) -> ngx_int_t {
             .and_then(|record| refuse(request, record, None, &Refusal::NotConfigured)),
         Protection::On(guard) => check_guarded(request, guard),
     };
-    step.unwrap_or_else(|OutOfMemory| out_of_memory(request))
+    step.unwrap_or_else(|OutOfMemory| {
+        log::out_of_memory(request);
+        undecided(request, rc::INTERNAL_SERVER_ERROR)
+    })
 }
 
-fn out_of_memory(request: Request) -> ngx_int_t {
-    log::out_of_memory(request);
-    rc::INTERNAL_SERVER_ERROR
+/// Ends a request without a decision. There may be an error page for it, which is not to get what
+/// the request has in its Authorization just now.
+fn undecided(request: Request, status: ngx_int_t) -> ngx_int_t {
+    match withheld(request, grant::withhold_token(request)) {
+        code if code == rc::DECLINED => status,
+        code => code,
+    }
 }
 
 fn check_guarded(request: Request, guard: &Guard) -> Step {
-    let inherited = Record::inherited(&request);
-    if inherited.is_some_and(|record| record.is_granted_for(guard)) {
+    // A subrequest with a record was authenticated by itself, and has its own Authorization.
+    if Record::of(&request).is_none()
+        && Record::inherited(&request).is_some_and(|record| record.is_granted_for(guard))
+    {
         return Ok(rc::OK);
     }
     let record = Record::of_or_new(&request)?;
@@ -178,11 +195,11 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
         Some(State::Refused(refused)) => return refusal::repeat(request, record, refused),
         _ => {}
     }
-    if request.has_second_authorization() {
+    if record.has_second_authorization {
         log::second_authorization(request);
-        return Ok(rc::BAD_REQUEST);
+        return Ok(undecided(request, rc::BAD_REQUEST));
     }
-    record.question.set(Some(guard.question));
+    record.begin(guard);
     if request.raw().method == NGX_HTTP_OPTIONS as ngx_uint_t && guard.options != OnOptions::Check {
         return options(request, record, guard);
     }

@@ -84,7 +84,9 @@ pub fn start<'a>(
     let introspection = pool::allocate(request, introspection)?;
     let token = introspection.token().ok_or(OutOfMemory)?;
     let form = Zeroizing::new(form_body(token));
-    subrequest::start(request, introspection, guard, &form)?;
+    // The request may go on for long without it.
+    subrequest::start(request, introspection, guard, &form)
+        .inspect_err(|OutOfMemory| introspection.abandon())?;
     introspection.ready.set(true);
     guard.count(Counter::Introspection);
     Ok(introspection)
@@ -264,6 +266,14 @@ impl Introspection {
         }
     }
 
+    /// Lets one of those who follow lead.
+    fn abandon(&self) {
+        if let (Some(ticket), Some((zone, key))) = (self.ticket.take(), self.zone_and_key()) {
+            zone.abandon(&Worker, ticket);
+            flight::wake(&key);
+        }
+    }
+
     /// The location that it is made for.
     pub fn guard(&self) -> &Guard {
         // SAFETY: a guard lives as long as the configuration, which outlives its requests.
@@ -284,9 +294,6 @@ impl Introspection {
 impl Drop for Introspection {
     fn drop(&mut self) {
         // The client hung up, or the request failed, before the answer was there.
-        if let (Some(ticket), Some((zone, key))) = (self.ticket.take(), self.zone_and_key()) {
-            zone.abandon(&Worker, ticket);
-            flight::wake(&key);
-        }
+        self.abandon();
     }
 }

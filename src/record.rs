@@ -99,6 +99,8 @@ pub struct Record {
     request: *const ngx_http_request_t,
     /// The client's Authorization, as it came.
     pub authorization: Option<ngx_str_t>,
+    /// Whether another one came with it.
+    pub has_second_authorization: bool,
     pub state: Cell<State>,
     /// For which question the state holds.
     pub question: Cell<Option<Profile>>,
@@ -167,6 +169,12 @@ impl Record {
         self.question.get() == Some(guard.question) && matches!(self.state.get(), State::Granted(_))
     }
 
+    /// Nothing is decided for `guard` yet, whatever was for another one before an internal redirect.
+    pub fn begin(&self, guard: &Guard) {
+        self.state.set(State::New);
+        self.question.set(Some(guard.question));
+    }
+
     /// What was decided for `guard` already, before an internal redirect.
     pub fn decided(&self, guard: &Guard) -> Option<State> {
         if self.question.get() != Some(guard.question) {
@@ -186,13 +194,14 @@ impl Record {
     }
 
     fn add<'a>(request: Request) -> Result<&'a Self, OutOfMemory> {
-        let authorization = match Self::inherited(&request) {
-            Some(inherited) => inherited.authorization,
-            None => request.authorization_value(),
+        let (authorization, has_second_authorization) = match Self::inherited(&request) {
+            Some(inherited) => (inherited.authorization, inherited.has_second_authorization),
+            None => (request.authorization_value(), request.has_second_authorization()),
         };
         let record = Self {
             request: request.as_ptr(),
             authorization,
+            has_second_authorization,
             state: Cell::new(State::New),
             question: Cell::new(None),
             introspection: Cell::new(None),
@@ -207,7 +216,8 @@ impl Record {
     }
 
     fn in_pool<'a>(request: Request) -> impl Iterator<Item = &'a Self> {
-        // SAFETY: only `add` puts something into a pool with that function.
+        // SAFETY: only `add` puts something into a pool with that function, which `allocate` makes
+        // sure that no other one is merged with.
         unsafe { pool::find(request, drop_record) }
     }
 }

@@ -57,7 +57,7 @@ pub fn repeat(
     if let Some(challenge) = refused.challenge {
         set_header(request, &record.challenge, &WWW_AUTHENTICATE, challenge)?;
     }
-    if let Some(challenge) = record.challenge.get() {
+    if let Some(challenge) = present_challenge(request, record) {
         request.headers_out().set_www_authenticate(challenge);
     }
     if let Some(retry_after) = refused.retry_after {
@@ -87,12 +87,13 @@ fn set_header(
 
 /// Takes the challenge of a refusal back that another module has overruled.
 pub fn take_challenge_back(request: Request, record: &Record) {
-    let challenge = record.challenge.get();
-    if let Some(challenge) =
-        challenge.filter(|header| request.headers_out().has(*header, &WWW_AUTHENTICATE))
-    {
+    if let Some(challenge) = present_challenge(request, record) {
         challenge.take_back();
     }
+}
+
+fn present_challenge(request: Request, record: &Record) -> Option<Header> {
+    record.challenge.get().filter(|header| request.headers_out().has(*header, &WWW_AUTHENTICATE))
 }
 
 /// Gives the header of a refused request's response what is ours.
@@ -135,7 +136,7 @@ pub fn replace_body(
         return Ok(None);
     };
     page.buffers().for_each(drop);
-    buffers::single(request, body, true).map(Some)
+    buffers::single(request, body).map(Some)
 }
 
 /// Whether the response is NGINX's own page for the status that we returned. A redirect to an error

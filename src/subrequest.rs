@@ -128,6 +128,11 @@ fn make(
     };
     let mut uri = nginx::string(endpoint);
     let mut made: *mut ngx_http_request_t = ptr::null_mut();
+    // NGINX lets no subrequest whose output goes to memory, as SSI's `include set=` has it, make
+    // another one, for the sake of that one's output. Ours has none.
+    let mut parent = request;
+    let is_in_memory = parent.raw().subrequest_in_memory();
+    parent.raw_mut().set_subrequest_in_memory(0);
     // SAFETY: the request is live; the endpoint lives as long as the configuration, the callback
     // as long as the request.
     let status = unsafe {
@@ -140,6 +145,7 @@ fn make(
             flags as ngx_uint_t,
         )
     };
+    parent.raw_mut().set_subrequest_in_memory(is_in_memory);
     if status != rc::OK {
         return Err(OutOfMemory);
     }

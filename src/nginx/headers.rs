@@ -48,6 +48,8 @@ pub struct Name {
     lowcase_key: &'static str,
 }
 
+const AUTHORIZATION: &str = "authorization";
+
 pub static CACHE_CONTROL: Name = Name { key: "Cache-Control", lowcase_key: "cache-control" };
 pub static RETRY_AFTER: Name = Name { key: "Retry-After", lowcase_key: "retry-after" };
 pub static WWW_AUTHENTICATE: Name =
@@ -99,29 +101,33 @@ impl HeadersIn {
         Ok(Self(request))
     }
 
-    /// Copies the request's list, with another value for Authorization or without it. What points
-    /// to the headers of the former list still may: they stay where they are.
+    /// Copies the request's list, with this Authorization or without any in place of all that it has.
+    /// What points to the headers of the former list still may: they stay where they are.
     pub fn copy_with_authorization(
         mut request: Request,
         authorization: Option<ngx_str_t>,
     ) -> Result<(), OutOfMemory> {
         let former = request.raw().headers_in;
+        let copied = Self::copy(request, &former.headers, authorization);
+        if copied.is_err() {
+            request.raw_mut().headers_in = former;
+        }
+        copied
+    }
+
+    fn copy(
+        mut request: Request,
+        former: &ngx_list_t,
+        authorization: Option<ngx_str_t>,
+    ) -> Result<(), OutOfMemory> {
         init_list(request)?;
         request.raw_mut().headers_in.authorization = core::ptr::null_mut();
-        for header in iter(&former.headers) {
-            let is_authorization = core::ptr::eq(header, former.authorization);
-            if is_authorization && authorization.is_none() {
-                continue;
-            }
-            let place = push(&mut request.raw_mut().headers_in.headers)?;
-            place.write(*header);
-            if let Some(value) = authorization.filter(|_| is_authorization) {
-                place.set_value(value);
-                request.raw_mut().headers_in.authorization = place.as_ptr();
-            }
+        let others = iter(former)
+            .filter(|header| !name(header).eq_ignore_ascii_case(AUTHORIZATION.as_bytes()));
+        for header in others {
+            push(&mut request.raw_mut().headers_in.headers)?.write(*header);
         }
         match authorization {
-            // The main request's was taken away when that was refused.
             Some(value) => Self::set_authorization(request, value),
             None => Ok(()),
         }
@@ -133,7 +139,7 @@ impl HeadersIn {
         match unsafe { request.raw().headers_in.authorization.as_mut() } {
             Some(header) => header.value = value,
             None => {
-                let header = Self(request).push("authorization", value)?;
+                let header = Self(request).push(AUTHORIZATION, value)?;
                 request.raw_mut().headers_in.authorization = header.as_ptr();
             }
         }

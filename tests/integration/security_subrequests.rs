@@ -158,6 +158,115 @@ fn a_late_answer_is_not_taken_for_that_of_another_endpoint() {
     assert_eq!(authorizations(&gateway, "/two"), [format!("Bearer {other}")]);
 }
 
+#[test]
+fn a_part_that_moves_to_the_endpoint_of_its_page_gets_the_jwt_of_that() {
+    let others = AuthorizationServer::start();
+    let gateway = with_two_endpoints(
+        &others,
+        "location = /first { internal; proxy_pass http://{as}; }
+         location = /granted.html {
+             phantom_token on;
+             phantom_token_introspection_endpoint /first;
+             ssi on;
+             root html;
+         }",
+    );
+    let page = "<!--#include virtual=\"/two\" -->";
+    fs::write(gateway.prefix().join("html/granted.html"), page).unwrap();
+    let [one, two] = [1, 2].map(numbered_jwt);
+    gateway.authorization_server.answer("opaque", Answer::jwt(&one));
+    others.answer("opaque", Answer::jwt(&two));
+    gateway.api.answer("/two", Answer::status(200).header("X-Accel-Redirect", "/one/moved"));
+
+    let response = gateway.get("/granted.html").bearer("opaque").send();
+
+    assert_eq!(response.status, 200);
+    assert_eq!(authorizations(&gateway, "/two"), [format!("Bearer {two}")]);
+    assert_eq!(authorizations(&gateway, "/one/moved"), [format!("Bearer {one}")]);
+}
+
+#[test]
+fn a_part_that_is_included_into_a_variable_is_authenticated_as_any_other() {
+    let gateway = Gateway::with_server(
+        "location = /page.html { ssi on; root html; }
+         location = /part {
+             phantom_token on;
+             phantom_token_introspection_endpoint /ask;
+             proxy_pass http://{api};
+         }
+         location = /ask { internal; proxy_pass http://{as}; }",
+    );
+    let page = "<!--#include virtual=\"/part\" set=\"part\" -->\
+                [<!--#echo var=\"part\" encoding=\"none\" -->]";
+    fs::write(gateway.prefix().join("html/page.html"), page).unwrap();
+    let jwt = jwt(an_hour_of_claims());
+    gateway.authorization_server.answer("opaque", Answer::jwt(&jwt).max_age(60));
+    gateway.api.answer("/part", Answer::status(200).body("from the API"));
+
+    let responses = [(); 2].map(|()| gateway.get("/page.html").bearer("opaque").send());
+
+    let bodies = responses.map(|response| response.text());
+    assert_eq!(bodies, ["[from the API]"; 2]);
+    assert_eq!(authorizations(&gateway, "/part"), [(); 2].map(|()| format!("Bearer {jwt}")));
+    assert_eq!(gateway.authorization_server.count(), 1);
+}
+
+#[test]
+fn a_part_that_cannot_be_introspected_goes_to_its_error_page_without_the_token() {
+    let gateway = Gateway::with_server(
+        "ssi on;
+         location / { root html; }
+         location = /part {
+             phantom_token on;
+             phantom_token_cache off;
+             phantom_token_introspection_endpoint /ask;
+             error_page 500 = @plain;
+             proxy_pass http://{api};
+         }
+         location @plain { proxy_pass http://{api}; }
+         location = /ask { internal; proxy_pass http://{as}; }",
+    );
+    write_pages_around(&gateway, "/part");
+    gateway.authorization_server.answer("opaque", Answer::jwt(&jwt(an_hour_of_claims())));
+
+    let response = gateway.get("/0.html").bearer("opaque").send();
+
+    assert_eq!(response.status, 200);
+    let at_error_page = gateway.api.only_request();
+    assert_eq!(at_error_page.header("authorization"), None);
+    assert_eq!(gateway.authorization_server.count(), 0);
+}
+
+#[test]
+fn a_grant_does_not_outlive_the_failure_to_get_another_one() {
+    let others = AuthorizationServer::start();
+    let gateway = with_two_endpoints(
+        &others,
+        "ssi on;
+         location / { root html; }
+         location = /first { internal; proxy_pass http://{as}; }
+         location = /three {
+             phantom_token on;
+             phantom_token_introspection_endpoint /other;
+             error_page 500 = /two;
+             proxy_pass http://{api};
+         }",
+    );
+    write_pages_around(&gateway, "/one");
+    let jwt = numbered_jwt(1);
+    gateway.authorization_server.answer("opaque", Answer::jwt(&jwt).max_age(60));
+    gateway.api.answer("/one", Answer::status(200).header("X-Accel-Redirect", "/three"));
+    // The JWT for the first endpoint is in the cache from here on.
+    gateway.get("/one/first").bearer("opaque").send();
+
+    let response = gateway.get("/0.html").bearer("opaque").send();
+
+    assert_eq!(response.status, 200);
+    assert_eq!(authorizations(&gateway, "/one"), [format!("Bearer {jwt}")]);
+    assert_eq!(gateway.api.count(), 2, "{:?}", gateway.api.requests());
+    assert_eq!(others.count(), 0);
+}
+
 /// An open location that is mirrored into a protected one, with the introspection location `/ask`
 /// among these locations.
 fn with_mirror(mirrored: &Api, server: &str) -> Gateway {
@@ -206,6 +315,18 @@ fn with_two_endpoints(others: &AuthorizationServer, server: &str) -> Gateway {
 fn write_page(gateway: &Gateway, parts: &[&str]) {
     let includes = parts.iter().map(|part| format!("<!--#include virtual=\"{part}\" -->"));
     fs::write(gateway.prefix().join("html/page.html"), includes.collect::<String>()).unwrap();
+}
+
+/// Pages that include each other, as deep as NGINX allows; the last one includes a part, which can
+/// make no subrequests any more.
+fn write_pages_around(gateway: &Gateway, part: &str) {
+    const DEEPEST: usize = 50;
+    for page in 0..=DEEPEST {
+        let next = format!("/{}.html", page + 1);
+        let included = if page == DEEPEST { part } else { &next };
+        let content = format!("<!--#include virtual=\"{included}\" -->");
+        fs::write(gateway.prefix().join(format!("html/{page}.html")), content).unwrap();
+    }
 }
 
 fn numbered_jwt(number: u64) -> String {
