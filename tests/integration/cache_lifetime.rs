@@ -1,7 +1,5 @@
 //! How long an answer is kept.
 
-use std::time::Duration;
-
 use phantom_token_devkit::{
     Answer, Gateway, eventually, expect,
     jwt::{an_hour_of_claims, claims_of, jwt, unix_now},
