@@ -73,15 +73,16 @@ pub(super) fn credential(cf: &mut ngx_conf_t) -> Result<Rc<ClientCredential>, Se
     let (id, path) = (id.to_vec(), path.to_vec());
     let path = cf.full_name(&path).ok_or_else(|| unexpected("a path behind \"file:\"", &path))?;
     let secret = secret_in(path)?;
-    Ok(Rc::new(ClientCredential::new(&id, secret.trim_ascii_end())))
+    Ok(Rc::new(ClientCredential::new(&id, &secret)))
 }
 
 fn secret_in(path: PathBuf) -> Result<Zeroizing<Vec<u8>>, SettingError> {
-    let content = match read_some(&path) {
+    let mut secret = match read_some(&path) {
         Ok(content) => content,
         Err(error) => return Err(SettingError::File { path, error }),
     };
-    let secret = content.trim_ascii_end();
+    let length = secret.trim_ascii_end().len();
+    secret.truncate(length);
     if secret.is_empty() {
         return Err(SettingError::EmptyFile { path });
     }
@@ -91,7 +92,7 @@ fn secret_in(path: PathBuf) -> Result<Zeroizing<Vec<u8>>, SettingError> {
     {
         return Err(SettingError::NotASecret { path });
     }
-    Ok(content)
+    Ok(secret)
 }
 
 /// No more than what shows that a file is too long. A pipe would have to be waited for.
@@ -116,9 +117,9 @@ pub(super) fn media_type(value: &[u8]) -> Result<Rc<str>, SettingError> {
 
 pub(super) fn names(values: &[&[u8]]) -> Result<Rc<[String]>, SettingError> {
     const EXPECTED: &str =
-        "the name of a member of the introspection answer, other than \"active\"";
+        "the name of a member of the introspection answer, other than \"active\" and \"exp\"";
     let name = |value: &&[u8]| match text(value, EXPECTED)?.as_str() {
-        "" | "active" => Err(unexpected(EXPECTED, value)),
+        "" | "active" | "exp" => Err(unexpected(EXPECTED, value)),
         name => Ok(name.to_owned()),
     };
     values.iter().map(name).collect()
