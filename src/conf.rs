@@ -13,6 +13,7 @@ use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
 use phantom_token_core::freshness::Policy;
 use phantom_token_core::introspection::ClientCredential;
 use phantom_token_core::stale::UseStale;
+use zeroize::Zeroizing;
 
 use crate::guard::Guard;
 use crate::nginx::conf::{Place, Predicates};
@@ -197,7 +198,7 @@ impl Settings {
         let freshness = self.freshness();
         let mut parts = question(cf, &endpoint, &accept, credential.as_deref(), &jwt_members);
         let question = fingerprint(&parts);
-        parts.push(format!("{freshness:?}").into_bytes());
+        parts.push(format!("{freshness:?}").into_bytes().into());
         Ok(Guard {
             question,
             profile: fingerprint(&parts),
@@ -297,13 +298,13 @@ fn question(
     accept: &str,
     credential: Option<&ClientCredential>,
     jwt_members: &[String],
-) -> Vec<Vec<u8>> {
+) -> Vec<Zeroizing<Vec<u8>>> {
     let credential = credential.map_or("", ClientCredential::header_value);
     let fixed = [endpoint, accept.as_bytes(), credential.as_bytes()].map(<[u8]>::to_vec);
     let members = jwt_members.iter().map(|member| member.clone().into_bytes());
-    [server::identity(cf)].into_iter().chain(fixed).chain(members).collect()
+    [server::identity(cf)].into_iter().chain(fixed).chain(members).map(Zeroizing::new).collect()
 }
 
-fn fingerprint(parts: &[Vec<u8>]) -> Profile {
-    Profile::new(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+fn fingerprint(parts: &[Zeroizing<Vec<u8>>]) -> Profile {
+    Profile::new(&parts.iter().map(|part| part.as_slice()).collect::<Vec<_>>())
 }
