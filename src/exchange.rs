@@ -131,7 +131,9 @@ fn use_zone(
     record.cache_status.set(Some(status));
     match found {
         Lookup::Fresh { expires, fresh_until } => {
-            guard.keep_local(*key, jwt, fresh_until, expires, generation);
+            if !renewal::is_due(guard, fresh_until, now) {
+                guard.keep_local(*key, jwt, fresh_until, expires, generation);
+            }
             let step = grant(request, record, guard, jwt);
             renewal::start_if_due(request, record, guard, key, fresh_until, now);
             Found::Used(step)
