@@ -91,7 +91,8 @@ unsafe impl HttpModuleLocationConf for Module {
 
 impl HttpModule for Module {
     fn module() -> &'static ngx_module_t {
-        // SAFETY: NGINX writes to the module while it loads it, and only reads afterwards.
+        // SAFETY: NGINX writes to the module while it loads it, anew with each reload, when no
+        // function of the module runs, and only reads otherwise.
         unsafe { &*ptr::addr_of!(exports::ngx_http_phantom_token_module) }
     }
 

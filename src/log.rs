@@ -95,7 +95,7 @@ pub fn redirected(subrequest: Request) {
     );
 }
 
-/// A JWT that did not go into the cache. One that is too large for the zone will be so each time,
+/// An answer that did not go into the cache. One that is too large for the zone will be so each time,
 /// so this is said once a minute.
 pub fn not_stored(log: *mut ngx_log_t, key: &CacheKey, error: &InsertError) {
     if matches!(error, InsertError::Expired | InsertError::Purged) || !is_due(&NOT_STORED) {
@@ -105,7 +105,7 @@ pub fn not_stored(log: *mut ngx_log_t, key: &CacheKey, error: &InsertError) {
     ngx_log_error!(
         NGX_LOG_WARN,
         log,
-        "phantom_token: the JWT of key {} is not cached: {}",
+        "phantom_token: the answer for key {} is not cached: {}",
         key,
         error
     );

@@ -105,17 +105,13 @@ impl Drop for Buffer {
 }
 
 /// Makes a chain of one buffer, over memory that lives as long as the request and is not written.
-/// `last` ends the request's answer.
-pub fn single(
-    request: Request,
-    data: &'static [u8],
-    last: bool,
-) -> Result<*mut ngx_chain_t, OutOfMemory> {
+/// It ends the request's answer.
+pub fn single(request: Request, data: &'static [u8]) -> Result<*mut ngx_chain_t, OutOfMemory> {
     // SAFETY: `data` is static.
-    unsafe { over(request, data, last) }
+    unsafe { over(request, data, true) }
 }
 
-/// As [`single`], over memory from the request's pool.
+/// As [`single`], over memory from the request's pool; `last` ends the request's answer.
 ///
 /// # Safety
 ///

@@ -20,14 +20,15 @@ use crate::Module;
 #[error("out of memory")]
 pub struct OutOfMemory;
 
-/// A handle to `ngx_http_request_t`, valid for the callback of NGINX it was made in.
+/// A handle to `ngx_http_request_t`, valid for as long as the request lives: for the callback of NGINX
+/// it was made in, and beyond for what is in the request's pool and dropped with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Request(NonNull<ngx_http_request_t>);
 
 impl Request {
     /// # Safety
     ///
-    /// `r` is a live request, and the handle is not used after the callback that was given `r`.
+    /// `r` is a live request, and the handle is not used when the request is no more.
     pub unsafe fn new(r: *mut ngx_http_request_t) -> Option<Self> {
         NonNull::new(r).map(Self)
     }
