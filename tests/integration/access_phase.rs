@@ -89,29 +89,23 @@ fn a_403_of_another_module_stays_its_own() {
 fn auth_delay_holds_back_a_401_and_nothing_else() {
     // NGINX's clock may lag a little behind the test's.
     const NEARLY_THE_DELAY: Duration = Duration::from_millis(900);
-    let gateway = Gateway::with("auth_delay 1s;");
-    gateway.activate("opaque");
-    gateway.authorization_server.answer("broken", Answer::status(500));
-    for (token, status, delayed) in [
-        ("inactive", 401, true),
-        ("no b64token", 401, true),
-        ("opaque", 200, false),
-        ("broken", 502, false),
-    ] {
+    let delaying = Gateway::with("auth_delay 1s;");
+    for token in ["inactive", "no b64token"] {
         let started = Instant::now();
 
-        let response = gateway.get("/").bearer(token).send();
+        let response = delaying.get("/").bearer(token).send();
 
-        assert_eq!(response.status, status, "{token}");
-        assert_eq!(
-            started.elapsed() >= NEARLY_THE_DELAY,
-            delayed,
-            "{token} took {:?}",
-            started.elapsed()
-        );
-        if status == 401 {
-            expect::unauthorized(&response);
-        }
+        let took = started.elapsed();
+        expect::unauthorized(&response);
+        assert!(took >= NEARLY_THE_DELAY, "{token} took {took:?}");
+    }
+
+    // Longer than the test waits for an answer.
+    let silencing = Gateway::with("auth_delay 600s;");
+    silencing.activate("opaque");
+    silencing.authorization_server.answer("broken", Answer::status(500));
+    for (token, status) in [("opaque", 200), ("broken", 502)] {
+        assert_eq!(silencing.get("/").bearer(token).send().status, status, "{token}");
     }
 }
 

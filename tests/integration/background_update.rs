@@ -104,7 +104,7 @@ fn a_jwt_is_renewed_five_seconds_before_it_goes_stale_unless_another_time_is_giv
 fn a_renewal_that_fails_leaves_the_jwt_in_use_until_it_is_stale() {
     let gateway = Gateway::with(&format!("{DUE} add_header X-Cache $phantom_token_cache_status;"));
     let old = numbered_jwt(1);
-    let answers = [storable(&old, 2), Answer::status(503)];
+    let answers = [storable(&old, 5), Answer::status(503)];
     gateway.authorization_server.answer_in_turn("opaque", answers);
     gateway.get("/").bearer("opaque").send();
 

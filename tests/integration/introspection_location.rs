@@ -251,27 +251,29 @@ fn an_answer_that_expired_in_a_proxy_cache_is_asked_for_again() {
 
 #[test]
 fn an_answer_out_of_a_proxy_cache_lives_no_longer_than_the_server_said() {
-    const LIFETIME: Duration = Duration::from_secs(4);
+    const LIFETIME: Duration = Duration::from_secs(8);
+    /// Times in a cache are whole seconds.
+    const SECOND: Duration = Duration::from_secs(1);
     let gateway = with_proxy_cache("phantom_token_cache off;");
     let jwt = jwt(an_hour_of_claims());
     gateway.authorization_server.answer("opaque", Answer::jwt(&jwt).max_age(LIFETIME.as_secs()));
     gateway.get("/").bearer("opaque").send();
     let answered = Instant::now();
 
-    // The answer is three quarters through its life when the zone gets it out of the proxy cache.
-    eventually(|| (answered.elapsed() >= LIFETIME * 3 / 4).then_some(()));
+    // Half of the answer's life is over when the zone gets it out of the proxy cache.
+    eventually(|| (answered.elapsed() >= LIFETIME / 2).then_some(()));
     gateway.get("/zone").bearer("opaque").send();
     let introspections_within_the_lifetime = gateway.authorization_server.count();
     eventually(|| {
+        let age = answered.elapsed();
         gateway.get("/zone").bearer("opaque").send();
-        (gateway.authorization_server.count() == 2).then_some(())
+        let is_expired = gateway.authorization_server.count() == 2;
+        assert!(is_expired || age < LIFETIME + SECOND, "it was used at an age of {age:?}");
+        is_expired.then_some(())
     })
     .expect("the answer to expire");
 
     assert_eq!(introspections_within_the_lifetime, 1);
-    let lived = answered.elapsed();
-    // That long it would if the zone counted from when it got it.
-    assert!(lived < LIFETIME * 3 / 4 + LIFETIME, "it lived for {lived:?}");
 }
 
 #[test]
