@@ -1,6 +1,8 @@
 //! What `nginx -t` says of the directives of the cache.
 
-use phantom_token_devkit::{Nginx, Verdict};
+use phantom_token_devkit::Verdict;
+
+use crate::verdict::{emerg_of, test_http};
 
 #[test]
 fn a_wrong_argument_is_an_emerg_that_names_the_directive() {
@@ -136,15 +138,4 @@ fn test_location(directives: &str) -> Verdict {
              }}
          }}"
     ))
-}
-
-fn test_http(http: &str) -> Verdict {
-    Nginx::builder().http(http).test()
-}
-
-/// The message from `[emerg]` on, which may have several lines.
-fn emerg_of(verdict: &Verdict) -> &str {
-    let start = verdict.output.find("[emerg]");
-    let start = start.unwrap_or_else(|| panic!("no emerg: {}", verdict.output));
-    &verdict.output[start..]
 }

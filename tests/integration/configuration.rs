@@ -4,6 +4,8 @@ use std::fs;
 
 use phantom_token_devkit::{Gateway, Nginx, Verdict, expect};
 
+use crate::verdict::{emerg_of, test_http};
+
 #[test]
 fn a_wrong_directive_is_an_emerg_that_names_file_line_and_directive() {
     let table = [
@@ -233,17 +235,6 @@ fn test_directives(directives: &str) -> Verdict {
         .map(|(_, directive)| directive)
         .collect();
     test_http(&format!("server {{ listen {{port}}; location / {{ {needed} {directives} }} }}"))
-}
-
-fn test_http(http: &str) -> Verdict {
-    Nginx::builder().http(http).test()
-}
-
-/// The message from `[emerg]` on, which may have several lines.
-fn emerg_of(verdict: &Verdict) -> &str {
-    let start = verdict.output.find("[emerg]");
-    let start = start.unwrap_or_else(|| panic!("no emerg: {}", verdict.output));
-    &verdict.output[start..]
 }
 
 #[test]

@@ -52,4 +52,5 @@ mod subrequest;
 mod takeover;
 mod token;
 mod variables;
+mod verdict;
 mod worker_cache;

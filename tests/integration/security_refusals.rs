@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use phantom_token_devkit::{Answer, Gateway, Nginx, Verdict, expect};
+use phantom_token_devkit::{Answer, Gateway, expect};
+
+use crate::verdict::{emerg_of, test_http};
 
 #[test]
 fn a_challenge_survives_that_nginx_throws_headers_away() {
@@ -91,15 +93,4 @@ fn a_default_zone_whose_name_proxy_cache_uses_is_an_emerg_that_says_what_to_do()
     for named in ["nginx.conf:", "phantom_token_cache_zone", "\"phantom_token_cache\""] {
         assert!(emerg.contains(named), "{emerg}");
     }
-}
-
-fn test_http(http: &str) -> Verdict {
-    Nginx::builder().http(http).test()
-}
-
-/// The messages from `[emerg]` on.
-fn emerg_of(verdict: &Verdict) -> &str {
-    let start = verdict.output.find("[emerg]");
-    let start = start.unwrap_or_else(|| panic!("no emerg: {}", verdict.output));
-    &verdict.output[start..]
 }
