@@ -4,7 +4,7 @@ use crate::ledger::Way;
 use crate::simulation::{Follower, Request, Simulation, Worker};
 use crate::tally::What;
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{CacheKey, Follow, Join, Landing, Lookup, Ticket};
+use phantom_token_core::cache::{Follow, Join, Landing, Lookup, Ticket};
 use phantom_token_core::refusal::Refusal;
 
 /// What a look into the cache led to.
@@ -61,6 +61,7 @@ impl Simulation {
     pub fn fail(&mut self, request: &Request, refusal: &Refusal) {
         let is_served = matches!(refusal, Refusal::IntrospectionFailed(failure)
             if self.locations[request.location].use_stale.allows(failure))
+            && !request.is_bypassed
             && self.serve_stale(request, What::StaleAfterFailure);
         if !is_served {
             self.tally.add(What::Refused);
@@ -78,22 +79,17 @@ impl Simulation {
     fn use_local(&mut self, request: &Request, now: UnixTime) -> bool {
         let (zone, process, key) = self.shared(request);
         let floor = self.ledger.floor(request.holder());
+        let location = &self.locations[request.location];
         let cache = &mut self.workers.get_mut(&request.worker).unwrap().cache;
-        let hit = cache.serve(&key, zone.generation(), now, |hit| {
-            Some((hit.jwt.to_vec(), hit.fresh_until, hit.touch))
+        let jwt = cache.serve(&key, zone.generation(), now, |hit| {
+            let is_out_of_date = location.is_to_be_renewed(hit.fresh_until, now)
+                || hit.touch && zone.touch(&*process, &key, now) == Some(false);
+            (!is_out_of_date).then(|| hit.jwt.to_vec())
         });
-        let Some((jwt, fresh_until, touch)) = hit else {
-            return false;
-        };
-        if self.is_to_be_renewed(request, fresh_until, now) {
-            return false;
+        if let Some(jwt) = &jwt {
+            self.grant(request, jwt, Way::Fresh, floor, What::LocalHit);
         }
-        if touch && zone.touch(&*process, &key, now) == Some(false) {
-            self.workers.get_mut(&request.worker).unwrap().cache.remove(&key);
-            return false;
-        }
-        self.grant(request, &jwt, Way::Fresh, floor, What::LocalHit);
-        true
+        jwt.is_some()
     }
 
     fn use_zone(&mut self, request: &Request, now: UnixTime) -> Found {
@@ -106,12 +102,15 @@ impl Simulation {
         self.purge_in_between(request);
         match found {
             Lookup::Fresh { expires, fresh_until } => {
-                if self.locations[request.location].worker_cache {
+                let location = &self.locations[request.location];
+                if location.worker_cache && !location.is_to_be_renewed(fresh_until, now) {
                     let Worker { cache, .. } = self.workers.get_mut(&request.worker).unwrap();
-                    cache.put(key, &jwt, fresh_until, expires, generation, now);
+                    if cache.admits(&key, jwt.len()) {
+                        cache.put(key, &jwt, fresh_until, expires, generation, now);
+                    }
                 }
                 self.grant(request, &jwt, Way::Fresh, floor, What::ZoneHit);
-                self.renew_soon(request, &key, fresh_until, now);
+                self.renew_soon(request, fresh_until, now);
                 Found::Used
             }
             Lookup::Inactive { .. } => {
@@ -145,30 +144,44 @@ impl Simulation {
     /// Introspects, unless another request has done so between the look into the cache and now.
     fn lead(&mut self, request: Request, ticket: Ticket) {
         self.tally.add(What::Led);
-        let (zone, process, key) = self.shared(&request);
-        let floor = self.ledger.floor(request.holder());
-        let now = self.now(request.worker);
-        let mut jwt = Vec::new();
-        match zone.lookup(&*process, &key, now, &mut jwt) {
-            Lookup::Fresh { .. } => {
-                let now = self.monotonic_ms(request.worker);
-                zone.land(&*process, ticket, Landing::Stored, now);
-                self.grant(&request, &jwt, Way::Fresh, floor, What::HitOfLeader);
-            }
-            _ => self.ask(request, Some(ticket)),
+        if !self.use_stored_meanwhile(&request, What::HitOfLeader) {
+            return self.ask(request, Some(ticket));
         }
+        let (zone, process, _) = self.shared(&request);
+        let now = self.monotonic_ms(request.worker);
+        zone.land(&*process, ticket, Landing::Stored, now);
+    }
+
+    /// Takes what another request has stored since this one looked into the cache.
+    fn use_stored_meanwhile(&mut self, request: &Request, what: What) -> bool {
+        let (zone, process, key) = self.shared(request);
+        let floor = self.ledger.floor(request.holder());
+        let mut jwt = Vec::new();
+        let found = zone.lookup(&*process, &key, self.now(request.worker), &mut jwt);
+        self.purge_in_between(request);
+        let is_fresh = matches!(found, Lookup::Fresh { .. });
+        if is_fresh {
+            self.grant(request, &jwt, Way::Fresh, floor, what);
+        }
+        is_fresh
     }
 
     /// As `board`, but with a stale JWT that spares the waiting.
     fn board_with_stale(&mut self, request: Request) {
+        let may_renew = self.locations[request.location].background_update.is_some();
+        if may_renew && !self.is_first(&request) {
+            return self.serve_updating(request);
+        }
         match self.join(&request) {
             Join::Alone => return self.ask(request, None),
-            Join::Lead(ticket) if self.locations[request.location].background_update.is_none() => {
-                return self.ask(request, Some(ticket));
-            }
+            Join::Lead(ticket) if !may_renew => return self.ask(request, Some(ticket)),
             Join::Lead(ticket) => self.renew(request, ticket),
             Join::Follow(_) => {}
         }
+        self.serve_updating(request);
+    }
+
+    fn serve_updating(&mut self, request: Request) {
         if !self.serve_stale(&request, What::StaleWhileUpdating) {
             self.ask(request, None);
         }
@@ -188,10 +201,11 @@ impl Simulation {
     fn landed(&mut self, request: Request, landing: Landing) {
         match landing {
             Landing::NotStored => self.ask(request, None),
-            Landing::Stored => match self.use_cached(&request) {
-                Found::Used => {}
-                Found::Stale | Found::Nothing => self.ask(request, None),
-            },
+            Landing::Stored => {
+                if !self.use_stored_meanwhile(&request, What::HitOfFollower) {
+                    self.ask(request, None);
+                }
+            }
             Landing::Inactive => self.fail(&request, &Refusal::InactiveToken),
             Landing::Failed(code) => {
                 self.fail(&request, &Refusal::IntrospectionFailed(code.into()));
@@ -213,14 +227,9 @@ impl Simulation {
     }
 
     /// Renews a JWT in use that is about to go stale.
-    fn renew_soon(
-        &mut self,
-        request: &Request,
-        key: &CacheKey,
-        fresh_until: UnixTime,
-        now: UnixTime,
-    ) {
-        if !self.is_to_be_renewed(request, fresh_until, now) || !self.is_first(request, key, now) {
+    fn renew_soon(&mut self, request: &Request, fresh_until: UnixTime, now: UnixTime) {
+        let is_due = self.locations[request.location].is_to_be_renewed(fresh_until, now);
+        if !is_due || !self.is_first(request) {
             return;
         }
         if let Join::Lead(ticket) = self.join(request) {
@@ -228,17 +237,15 @@ impl Simulation {
         }
     }
 
-    fn is_to_be_renewed(&self, request: &Request, fresh_until: UnixTime, now: UnixTime) -> bool {
-        let before = self.locations[request.location].background_update;
-        before.is_some_and(|before| fresh_until.0.saturating_sub(now.0) <= before)
-    }
-
-    fn is_first(&mut self, request: &Request, key: &CacheKey, now: UnixTime) -> bool {
+    /// Whether this worker has not tried to renew the JWT in the present second.
+    fn is_first(&mut self, request: &Request) -> bool {
+        let (_, _, key) = self.shared(request);
+        let now = self.now(request.worker);
         let (second, tried) = &mut self.workers.get_mut(&request.worker).unwrap().tried;
         if *second != now.0 {
             tried.clear();
         }
         *second = now.0;
-        tried.insert(*key)
+        tried.insert(key)
     }
 }

@@ -192,6 +192,7 @@ impl Simulation {
     fn store(&mut self, question: &Question, entry: Entry<'_>) -> bool {
         let (zone, process, key) = self.shared(&question.request);
         let now = self.now(question.request.worker);
+        self.workers.get_mut(&question.request.worker).unwrap().cache.remove(&key);
         let stored = zone.insert(&*process, &key, entry, now).is_ok();
         if !stored {
             self.tally.add(What::NotAdmitted);
@@ -205,7 +206,7 @@ impl Simulation {
         let had_one = zone.remove(&*process, &key);
         self.purge_in_between(&question.request);
         let stored = entry.is_some_and(|entry| self.store(question, entry));
-        if had_one {
+        if had_one || question.is_background {
             zone.forget_copies();
             self.tally.add(What::DroppedOnRefresh);
             self.ledger.dropped(question.request.holder());

@@ -1,5 +1,6 @@
 //! What is configured for a location.
 
+use phantom_token_core::UnixTime;
 use phantom_token_core::cache::Profile;
 use phantom_token_core::freshness::Policy;
 use phantom_token_core::stale::UseStale;
@@ -24,6 +25,11 @@ impl Location {
     /// introspects for itself.
     pub fn all() -> [Self; 3] {
         [Self::plain(), Self::with_stale(), Self::without_lock()]
+    }
+
+    /// Whether a JWT that is fresh until then goes stale so soon that it is to be renewed.
+    pub fn is_to_be_renewed(&self, fresh_until: UnixTime, now: UnixTime) -> bool {
+        self.background_update.is_some_and(|before| fresh_until.0.saturating_sub(now.0) <= before)
     }
 
     fn plain() -> Self {

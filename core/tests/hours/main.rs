@@ -44,8 +44,13 @@ fn no_jwt_is_served_past_its_exp_or_to_another_token_or_after_its_purge() {
     // Panics at the first JWT that must not be served.
     simulation.run(HOURS);
 
-    assert!(simulation.check().evictions > 1_000, "there was room for everything");
-    simulation.tally.assert_everything_happened();
+    let usage = simulation.check();
+    simulation.tally.assert_every_request_ended();
+    // How often something happens is a matter of the seed.
+    if seed.0 == SEED {
+        assert!(usage.evictions > 1_000, "there was room for everything");
+        simulation.tally.assert_everything_happened();
+    }
 }
 
 /// Named if the test fails.
