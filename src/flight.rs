@@ -1,8 +1,9 @@
 //! Waits for an introspection that another request makes, in this worker or in another.
 //!
-//! Requests of this worker that wait for the same token stand in a queue. Its first one looks at
-//! the shared zone now and then, for a leader in another worker; all are woken when the leader is
-//! in this worker, or when the first one has found the introspection over.
+//! Requests of this worker that wait for the same token are in a queue. Its first one looks at the
+//! shared zone now and then, for a leader in another worker; all are woken when the leader is in
+//! this worker, or when the first one has found the introspection over. There may be thousands, so
+//! to come and to go takes the same time however many there are.
 
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -37,6 +38,8 @@ pub struct Waiter {
     /// When it waits no more, by the monotonic clock.
     deadline: u64,
     pause: Cell<u64>,
+    /// Where it is in the queue.
+    place: Cell<Option<usize>>,
     event: Event,
 }
 
@@ -70,13 +73,13 @@ pub fn wait(
         flight: Cell::new(flight),
         deadline: monotonic_ms().saturating_add(guard.lock_timeout_ms),
         pause: Cell::new(1),
+        place: Cell::new(None),
         event,
     };
     let waiter = pool::allocate(request, waiter)?;
     if request.is_main() {
         notice_hang_up(request)?;
     }
-    enqueue(waiter)?;
     record.waiter.set(Some(NonNull::from(waiter)));
     record.state.set(State::Following);
     waiter.rest();
@@ -117,26 +120,32 @@ pub fn look(record: &Record, zone: &Zone, guard: &Guard) -> Waited {
     waiter.leave();
     match found {
         Follow::Wait => Waited::TimedOut,
-        over => Waited::Over(over),
+        over => {
+            // The others are to know as well.
+            wake(&waiter.key);
+            Waited::Over(over)
+        }
     }
 }
 
-/// Wakes all requests of this worker that wait for a key.
+/// Wakes all requests of this worker that wait for a key. Those that have to wait on come back.
 pub fn wake(key: &CacheKey) {
-    with_queue(key, |queue| {
-        for waiter in queue {
-            // SAFETY: a waiter leaves the queue before it is dropped.
-            unsafe { waiter.as_ref() }.event.soon();
-        }
-    });
+    let mut queues = QUEUES.take().unwrap_or_default();
+    let queue = queues.remove(key).unwrap_or_default();
+    QUEUES.set(Some(queues));
+    for waiter in queue {
+        // SAFETY: a waiter leaves the queue before it is dropped.
+        let waiter = unsafe { waiter.as_ref() };
+        waiter.place.set(None);
+        waiter.event.soon();
+    }
 }
 
 impl Waiter {
     /// Waits until it is woken, or it is time to look again.
     fn rest(&self) {
         let left = self.deadline.saturating_sub(monotonic_ms());
-        let is_first =
-            with_queue(&self.key, |queue| queue.first().copied() == Some(NonNull::from(self)));
+        let is_first = self.place.get().unwrap_or_else(|| self.enqueue()) == 0;
         if !is_first {
             self.event.after(left);
             return;
@@ -146,30 +155,54 @@ impl Waiter {
         self.event.after(pause.min(left));
     }
 
-    /// Leaves the queue. What the first one has found out, the others are to know as well.
+    /// Enters the queue; gives the place. One for which there is no memory is the first of its own.
+    fn enqueue(&self) -> usize {
+        let mut queues = QUEUES.take().unwrap_or_default();
+        if queues.try_reserve(1).is_ok() {
+            let queue = queues.entry(self.key).or_default();
+            if queue.try_reserve(1).is_ok() {
+                self.place.set(Some(queue.len()));
+                queue.push(NonNull::from(self));
+            }
+        }
+        QUEUES.set(Some(queues));
+        self.place.get().unwrap_or_default()
+    }
+
+    /// Leaves the queue. The last one takes its place, and looks from now on if that is the first.
     fn leave(&self) {
         self.event.cancel();
         let mut request = self.request;
         if request.is_main() {
             request.raw_mut().read_event_handler = Some(ngx_http_block_reading);
         }
-        let this = NonNull::from(self);
-        let was_first = with_queue(&self.key, |queue| {
-            let was_first = queue.first().copied() == Some(this);
-            queue.retain(|waiter| *waiter != this);
-            was_first
-        });
-        if was_first {
-            wake(&self.key);
+        let Some(place) = self.place.take() else {
+            return;
+        };
+        let mut queues = QUEUES.take().unwrap_or_default();
+        if let Some(queue) = queues.get_mut(&self.key) {
+            if place < queue.len() {
+                queue.swap_remove(place);
+            }
+            if let Some(moved) = queue.get(place) {
+                // SAFETY: a waiter leaves the queue before it is dropped.
+                let moved = unsafe { moved.as_ref() };
+                moved.place.set(Some(place));
+                if place == 0 {
+                    moved.event.soon();
+                }
+            }
+            if queue.is_empty() {
+                queues.remove(&self.key);
+            }
         }
+        QUEUES.set(Some(queues));
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let this = NonNull::from(&*self);
-        let is_queued = with_queue(&self.key, |queue| queue.contains(&this));
-        if is_queued {
+        if self.place.get().is_some() {
             self.leave();
         }
     }
@@ -182,29 +215,4 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         return;
     };
     request.run_write_handler();
-}
-
-fn enqueue(waiter: &Waiter) -> Result<(), OutOfMemory> {
-    let mut queues = QUEUES.take().unwrap_or_default();
-    let has_room = queues.try_reserve(1).is_ok() && {
-        let queue = queues.entry(waiter.key).or_default();
-        let has_room = queue.try_reserve(1).is_ok();
-        if has_room {
-            queue.push(NonNull::from(waiter));
-        }
-        has_room
-    };
-    QUEUES.set(Some(queues));
-    if has_room { Ok(()) } else { Err(OutOfMemory) }
-}
-
-/// Works on the queue for a key; nothing comes of it if there is none.
-fn with_queue<T: Default>(key: &CacheKey, work: impl FnOnce(&mut Vec<NonNull<Waiter>>) -> T) -> T {
-    let mut queues = QUEUES.take().unwrap_or_default();
-    let result = queues.get_mut(key).map(work).unwrap_or_default();
-    if queues.get(key).is_some_and(Vec::is_empty) {
-        queues.remove(key);
-    }
-    QUEUES.set(Some(queues));
-    result
 }
