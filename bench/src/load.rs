@@ -101,13 +101,16 @@ impl Load<'_> {
                     continue;
                 }
                 answered += 1;
-                if sent < self.requests {
-                    if client.is_closed {
-                        *client = self.connect(&poll, index)?;
-                    }
-                    client.send(&request((self.token)(sent).as_deref()))?;
-                    sent += 1;
+                if sent == self.requests {
+                    // NGINX may close it while the others wait for their last answers.
+                    epoll::delete(&poll, &client.stream)?;
+                    continue;
                 }
+                if client.is_closed {
+                    *client = self.connect(&poll, index)?;
+                }
+                client.send(&request((self.token)(sent).as_deref()))?;
+                sent += 1;
             }
         }
         outcome.duration = started.elapsed();

@@ -34,9 +34,15 @@ pub struct Results {
 }
 
 impl Results {
-    /// Writes README.md and its plots into that folder.
+    /// Writes README.md and its plots into that folder, in place of those that are there.
     pub fn write(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(folder)?;
+        for file in fs::read_dir(folder)? {
+            let path = file?.path();
+            if path.extension().is_some_and(|extension| extension == "svg") {
+                fs::remove_file(path)?;
+            }
+        }
         for (name, svg) in self.plots() {
             fs::write(folder.join(name), svg)?;
         }
