@@ -17,8 +17,9 @@ use zeroize::Zeroizing;
 
 use crate::guard::Guard;
 use crate::nginx::conf::{Place, Predicates};
+use crate::nginx::location;
+use crate::server;
 use crate::zone::{CacheZone, MainConf, ZoneError};
-use crate::{nginx, server};
 
 /// The directives of one level; what is not given there is inherited.
 #[derive(Clone, Default)]
@@ -264,30 +265,14 @@ impl Settings {
     }
 }
 
-/// The name of the location being merged, unless it is one that no client's URI leads to: the
+/// The name of the location being merged, unless it is one that no request of a client gets to: the
 /// context of a server, an internal location, or one whose name has no leading slash.
 fn reachable_location(cf: &ngx_conf_t) -> Option<String> {
     let core: &ngx_http_core_loc_conf_t = NgxHttpCoreModule::location_conf(cf)?;
-    // SAFETY: the name of a location lives in the pool of the configuration.
-    let name = unsafe { nginx::bytes(core.name) };
-    let is_pattern = is_regex(core);
-    if name.is_empty()
-        || core.internal == 1
-        || (!is_pattern && !name.starts_with(b"/") && !name.starts_with(b"@"))
-    {
-        return None;
-    }
-    Some(String::from_utf8_lossy(name).into_owned())
-}
-
-#[cfg(ngx_feature = "pcre")]
-fn is_regex(core: &ngx_http_core_loc_conf_t) -> bool {
-    !core.regex.is_null()
-}
-
-#[cfg(not(ngx_feature = "pcre"))]
-fn is_regex(_core: &ngx_http_core_loc_conf_t) -> bool {
-    false
+    let name = location::name(core);
+    let is_named = name.starts_with(b"@") && !location::is_internal(core);
+    let is_reachable = location::is_open(core) || is_named;
+    is_reachable.then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 /// What is asked, beside the token. Locations of the same name in two servers may lead to two

@@ -4,6 +4,7 @@ pub mod buffers;
 pub mod conf;
 pub mod event;
 pub mod headers;
+pub mod location;
 pub mod memory;
 pub mod pool;
 pub mod rc;

@@ -13,6 +13,7 @@ use ngx::http::{
 };
 
 use super::headers::HeadersOut;
+use super::location;
 use crate::Module;
 
 /// No memory was left in the request's pool.
@@ -139,32 +140,23 @@ impl Request {
 
     /// The name of the location that the request is in.
     pub fn location_name(&self) -> &str {
-        // SAFETY: names of locations live as long as the configuration, which outlives requests.
-        let name = self.core_location().map_or(&[][..], |core| unsafe { super::bytes(core.name) });
+        let name = self.core_location().map_or(&[][..], location::name);
         core::str::from_utf8(name).unwrap_or("?")
     }
 
     /// Whether NGINX lets no client's URI lead to the location that the request is in.
     pub fn is_in_internal_location(self) -> bool {
-        self.core_location().is_some_and(|core| core.internal == 1)
+        self.core_location().is_some_and(location::is_internal)
     }
 
-    /// Whether a client's URI may lead to the location that the request is in. None leads to one
-    /// whose name, unless it is a regular expression, does not start with a slash.
+    /// Whether a client's URI may lead to the location that the request is in.
     pub fn is_in_open_location(self) -> bool {
-        let has_path = self.location_name().starts_with('/') || self.is_in_pattern_location();
-        has_path && !self.is_in_internal_location()
+        self.core_location().is_some_and(location::is_open)
     }
 
     /// Whether the location that the request is in is a regular expression.
-    #[cfg(ngx_feature = "pcre")]
     pub fn is_in_pattern_location(self) -> bool {
-        self.core_location().is_some_and(|core| !core.regex.is_null())
-    }
-
-    #[cfg(not(ngx_feature = "pcre"))]
-    pub fn is_in_pattern_location(self) -> bool {
-        false
+        self.core_location().is_some_and(location::is_pattern)
     }
 
     /// Whether the client sent more than one Authorization header. NGINX refuses that itself since

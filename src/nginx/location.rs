@@ -1,0 +1,32 @@
+//! A location of the configuration.
+
+use nginx_sys::ngx_http_core_loc_conf_t;
+
+/// The path or the pattern behind `location`; empty for the context of a server.
+pub fn name(core: &ngx_http_core_loc_conf_t) -> &[u8] {
+    // SAFETY: the name of a location lives in the pool of the configuration, as the location does.
+    unsafe { super::bytes(core.name) }
+}
+
+/// Whether NGINX lets no client's URI lead to it.
+pub fn is_internal(core: &ngx_http_core_loc_conf_t) -> bool {
+    core.internal == 1
+}
+
+/// Whether a client's URI may lead to it. None leads to one whose name, unless it is a regular
+/// expression, does not start with a slash.
+pub fn is_open(core: &ngx_http_core_loc_conf_t) -> bool {
+    !is_internal(core) && (name(core).starts_with(b"/") || is_pattern(core))
+}
+
+/// Whether it is a regular expression.
+#[cfg(ngx_feature = "pcre")]
+pub fn is_pattern(core: &ngx_http_core_loc_conf_t) -> bool {
+    !core.regex.is_null()
+}
+
+/// Without PCRE there are none.
+#[cfg(not(ngx_feature = "pcre"))]
+pub fn is_pattern(_core: &ngx_http_core_loc_conf_t) -> bool {
+    false
+}
