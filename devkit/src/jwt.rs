@@ -10,6 +10,13 @@ pub fn jwt(claims: Value) -> String {
     jwt_with_header(json!({"alg": "RS256", "typ": "at+jwt"}), claims)
 }
 
+/// A JWT for another hour, which differs from those with other numbers.
+pub fn numbered_jwt(number: u64) -> String {
+    let mut claims = an_hour_of_claims();
+    claims["number"] = number.into();
+    jwt(claims)
+}
+
 /// A JWT with this header and these claims.
 pub fn jwt_with_header(header: Value, claims: Value) -> String {
     format!("{}.{}.{}", part(&header), part(&claims), URL_SAFE_NO_PAD.encode([0x5a; 32]))

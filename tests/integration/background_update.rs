@@ -1,9 +1,6 @@
 //! Renewal of a JWT in use before it goes stale.
 
-use phantom_token_devkit::{
-    Answer, Gate, Gateway, eventually, expect,
-    jwt::{an_hour_of_claims, jwt},
-};
+use phantom_token_devkit::{Answer, Gate, Gateway, eventually, expect, jwt::numbered_jwt};
 
 use crate::crowd::{self, connection_to_each_worker};
 
@@ -151,12 +148,6 @@ fn a_token_that_proves_inactive_is_dropped_in_all_workers_at_once() {
             assert_eq!(response.status, 401, "{worker_cache}");
         }
     }
-}
-
-fn numbered_jwt(number: u64) -> String {
-    let mut claims = an_hour_of_claims();
-    claims["number"] = number.into();
-    jwt(claims)
 }
 
 fn storable(jwt: &str, seconds: u64) -> Answer {

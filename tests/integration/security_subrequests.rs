@@ -4,7 +4,7 @@ use std::fs;
 
 use phantom_token_devkit::{
     Answer, Api, AuthorizationServer, Gate, Gateway, expect,
-    jwt::{an_hour_of_claims, jwt},
+    jwt::{an_hour_of_claims, jwt, numbered_jwt},
 };
 
 /// Introspection locations that fail before they ask anybody, or as soon as they do.
@@ -327,12 +327,6 @@ fn write_pages_around(gateway: &Gateway, part: &str) {
         let content = format!("<!--#include virtual=\"{included}\" -->");
         fs::write(gateway.prefix().join(format!("html/{page}.html")), content).unwrap();
     }
-}
-
-fn numbered_jwt(number: u64) -> String {
-    let mut claims = an_hour_of_claims();
-    claims["number"] = number.into();
-    jwt(claims)
 }
 
 /// Every Authorization that came to the API with this target.
