@@ -207,17 +207,25 @@ unsafe extern "C" fn set_purge(
     set_content_handler(cf, purge::handler)
 }
 
-fn set_content_handler(
-    cf: *mut ngx_conf_t,
-    handler: unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t,
-) -> *mut c_char {
+/// What NGINX has answer the requests in a location.
+type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
+
+fn set_content_handler(cf: *mut ngx_conf_t, handler: ContentHandler) -> *mut c_char {
     // SAFETY: NGINX calls a setter with a parser.
     let core: Option<&mut ngx_http_core_loc_conf_t> =
         unsafe { cf.as_ref() }.and_then(NgxHttpCoreModule::location_conf_mut);
     let Some(core) = core else {
         return NGX_CONF_ERROR;
     };
-    core.handler = Some(handler);
+    match core.handler {
+        None => core.handler = Some(handler),
+        Some(other) if ptr::fn_addr_eq(other, handler as ContentHandler) => {
+            return c"is duplicate".as_ptr().cast_mut();
+        }
+        Some(_) => {
+            return c"stands beside another directive that answers requests".as_ptr().cast_mut();
+        }
+    }
     NGX_CONF_OK
 }
 

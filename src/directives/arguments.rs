@@ -24,12 +24,21 @@ pub(super) enum SettingError {
     Logged,
     #[error("expected {expected}, got \"{got}\"")]
     Unexpected { expected: &'static str, got: String },
-    #[error("cannot read \"{}\": {error}", path.display())]
-    File { path: PathBuf, error: std::io::Error },
+    #[error("cannot read \"{}\" ({})", path.display(), reason(error))]
+    File { path: PathBuf, error: io::Error },
     #[error("\"{}\" is empty", path.display())]
     EmptyFile { path: PathBuf },
     #[error("\"{}\" is not one line of text with a secret in it", path.display())]
     NotASecret { path: PathBuf },
+}
+
+/// As NGINX writes it: the number of the error first.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match (error.raw_os_error(), text.split_once(" (os error")) {
+        (Some(number), Some((text, _))) => format!("{number}: {text}"),
+        _ => text,
+    }
 }
 
 pub(super) fn flag(value: &[u8]) -> Result<bool, SettingError> {
@@ -49,7 +58,8 @@ pub(super) fn text(value: &[u8], expected: &'static str) -> Result<String, Setti
 /// The name of a location. C-module files leave the slash out; what follows a `?` or a `#` would
 /// be lost on the way.
 pub(super) fn endpoint(value: &[u8]) -> Result<Rc<[u8]>, SettingError> {
-    const EXPECTED: &str = "the name of a location, without arguments";
+    const EXPECTED: &str =
+        "the path or the word behind \"location\", without \"=\", \"@\", \"?\", \"#\" or \"$\"";
     let strange = |byte: &u8| byte.is_ascii_control() || b" ?#$".contains(byte);
     if value.windows(3).any(|part| part == b"://") {
         return Err(unexpected("the name of a location, not a URL", value));
@@ -185,7 +195,8 @@ pub(super) fn use_stale(values: &[&[u8]]) -> Result<UseStale, SettingError> {
 pub(super) fn background_update(values: &[&[u8]]) -> Result<Option<u64>, SettingError> {
     const EXPECTED: &str = "\"on\", \"on before=time\" with a time such as \"10s\", or \"off\"";
     let (switch, rest) = values.split_first().ok_or_else(|| unexpected(EXPECTED, b""))?;
-    match (flag(switch)?, rest) {
+    let switch = flag(switch).map_err(|_| unexpected(EXPECTED, switch))?;
+    match (switch, rest) {
         (false, []) => Ok(None),
         (true, []) => Ok(Some(RENEW_BEFORE)),
         (true, [before]) => {

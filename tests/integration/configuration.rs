@@ -29,7 +29,7 @@ fn a_wrong_directive_is_an_emerg_that_names_file_line_and_directive() {
         ("phantom_token_client_credential a b c", "phantom_token_client_credential"),
         (
             "phantom_token_client_credential id file:/does/not/exist",
-            "phantom_token_client_credential",
+            "cannot read \"/does/not/exist\" (2: No such file or directory)",
         ),
         ("phantom_token_introspection_accept_header", "phantom_token_introspection_accept_header"),
         (
@@ -55,6 +55,14 @@ fn a_wrong_directive_is_an_emerg_that_names_file_line_and_directive() {
         ("phantom_token_options maybe", "phantom_token_options"),
         ("phantom_token_challenge_error maybe", "phantom_token_challenge_error"),
         ("phantom_token_cache_zone a:1m", "phantom_token_cache_zone"),
+        (
+            "phantom_token_status; phantom_token_status",
+            "\"phantom_token_status\" directive is duplicate",
+        ),
+        (
+            "phantom_token_status; phantom_token_purge",
+            "\"phantom_token_purge\" directive stands beside another directive that answers requests",
+        ),
     ];
     for (directive, named) in table {
         let verdict = test_directives(&format!("{directive};"));
