@@ -102,10 +102,11 @@ fn notice_hang_up(mut request: Request) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Looks whether the flight is over.
+/// Looks whether the flight is over. If it is, the request is as if it had not waited.
 pub fn look(record: &Record, zone: &Zone, guard: &Guard) -> Waited {
     // SAFETY: a waiter lives in the pool of the record's request.
     let Some(waiter) = record.waiter.get().map(|waiter| unsafe { waiter.as_ref() }) else {
+        record.state.set(State::New);
         return Waited::Over(Follow::Gone);
     };
     let now = monotonic_ms();
@@ -117,6 +118,7 @@ pub fn look(record: &Record, zone: &Zone, guard: &Guard) -> Waited {
         return Waited::Again;
     }
     record.waiter.set(None);
+    record.state.set(State::New);
     waiter.leave();
     match found {
         Follow::Wait => Waited::TimedOut,

@@ -120,8 +120,10 @@ fn make(
     callback.handler = Some(done);
     callback.data = ptr::from_ref(introspection).cast_mut().cast();
     // A background subrequest never becomes the active one, so one of its own must not wait for
-    // that.
-    let flags = if introspection.is_in_background() || request.raw().background() == 1 {
+    // that. Of one whose output goes to memory, NGINX never looks whether others are to be sent first.
+    let is_in_memory = request.raw().subrequest_in_memory();
+    let is_never_active = request.raw().background() == 1 || is_in_memory == 1;
+    let flags = if introspection.is_in_background() || is_never_active {
         NGX_HTTP_SUBREQUEST_BACKGROUND
     } else {
         NGX_HTTP_SUBREQUEST_WAITED
@@ -131,7 +133,6 @@ fn make(
     // NGINX lets no subrequest whose output goes to memory, as SSI's `include set=` has it, make
     // another one, for the sake of that one's output. Ours has none.
     let mut parent = request;
-    let is_in_memory = parent.raw().subrequest_in_memory();
     parent.raw_mut().set_subrequest_in_memory(0);
     // SAFETY: the request is live; the endpoint lives as long as the configuration, the callback
     // as long as the request.

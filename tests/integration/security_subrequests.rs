@@ -212,6 +212,35 @@ fn a_part_that_is_included_into_a_variable_is_authenticated_as_any_other() {
 }
 
 #[test]
+fn a_part_that_is_included_into_a_variable_does_not_wait_for_the_parts_before_it() {
+    let gateway = Gateway::with_server(
+        "location = /page.html { ssi on; root html; }
+         location = /slow { proxy_pass http://{api}; }
+         location = /part {
+             phantom_token on;
+             phantom_token_introspection_endpoint /ask;
+             proxy_pass http://{api};
+         }
+         location = /ask { internal; proxy_pass http://{as}; }",
+    );
+    let page = "<!--#include virtual=\"/slow\" --><!--#include virtual=\"/part\" set=\"part\" -->\
+                [<!--#echo var=\"part\" encoding=\"none\" -->]";
+    fs::write(gateway.prefix().join("html/page.html"), page).unwrap();
+    let gate = Gate::closed();
+    gateway.activate("opaque");
+    gateway.api.answer("/slow", Answer::status(200).body("slow").after(&gate));
+    gateway.api.answer("/part", Answer::status(200).body("part"));
+    let mut connection = gateway.connect();
+
+    connection.write(&gateway.get("/page.html").bearer("opaque").to_bytes());
+    gateway.api.wait_for(2);
+    gate.open();
+    let response = connection.read("GET");
+
+    assert_eq!((response.status, response.text().as_str()), (200, "slow[part]"));
+}
+
+#[test]
 fn a_part_that_cannot_be_introspected_goes_to_its_error_page_without_the_token() {
     let gateway = Gateway::with_server(
         "ssi on;
@@ -265,6 +294,44 @@ fn a_grant_does_not_outlive_the_failure_to_get_another_one() {
     assert_eq!(authorizations(&gateway, "/one"), [format!("Bearer {jwt}")]);
     assert_eq!(gateway.api.count(), 2, "{:?}", gateway.api.requests());
     assert_eq!(others.count(), 0);
+}
+
+#[test]
+fn a_grant_after_waiting_in_vain_is_for_the_endpoint_that_gave_it() {
+    let others = AuthorizationServer::start();
+    let gateway = with_two_endpoints(
+        &others,
+        "ssi on;
+         location / { root html; }
+         location = /first { internal; proxy_pass http://{as}; }
+         location /waits {
+             rewrite_log on;
+             rewrite ^ $uri break;
+             phantom_token on;
+             phantom_token_introspection_endpoint /first;
+             error_page 500 = /two;
+             proxy_pass http://{api};
+         }",
+    );
+    write_pages_around(&gateway, "/waits/deep");
+    let gate = Gate::closed();
+    let not_stored = Answer::jwt(&numbered_jwt(1)).header("Cache-Control", "no-store");
+    gateway.authorization_server.answer("opaque", not_stored.after(&gate));
+    others.answer("opaque", Answer::jwt(&numbered_jwt(2)).max_age(60));
+    gateway.api.answer("/two", Answer::status(200).header("X-Accel-Redirect", "/waits/moved"));
+    gateway.get("/two/first").bearer("opaque").send();
+    let (mut leader, mut deep) = (gateway.connect(), gateway.connect());
+
+    leader.write(&gateway.get("/waits/leader").bearer("opaque").to_bytes());
+    gateway.authorization_server.wait_for(1);
+    deep.write(&gateway.get("/0.html").bearer("opaque").to_bytes());
+    gateway.wait_for_log("\"/waits/deep\"");
+    gate.open();
+    let statuses = (leader.read("GET").status, deep.read("GET").status);
+
+    assert_eq!(statuses, (200, 200));
+    assert_eq!(authorizations(&gateway, "/two").len(), 1);
+    assert_eq!(authorizations(&gateway, "/waits/moved"), [""; 0]);
 }
 
 /// An open location that is mirrored into a protected one, with the introspection location `/ask`
