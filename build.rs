@@ -11,7 +11,7 @@ fn main() {
         println!("cargo::rustc-cfg=ngx_feature=\"{feature}\"");
     }
 
-    // Since 1.23.0 headers of the same name are linked, and a second Authorization is refused.
+    // Since 1.23.0 headers of the same name are linked.
     println!("cargo::rustc-check-cfg=cfg(ngx_linked_headers)");
     println!("cargo::rerun-if-env-changed=DEP_NGINX_VERSION_NUMBER");
     let version = std::env::var("DEP_NGINX_VERSION_NUMBER").unwrap_or_default();

@@ -117,13 +117,13 @@ unsafe extern "C" fn before_content(r: *mut ngx_http_request_t) -> ngx_int_t {
     withheld(request, grant::withhold_token(request))
 }
 
-/// A request from which the token could not be taken goes nowhere: any status could lead to an
-/// error page.
+/// A request from which the token could not be taken goes nowhere, and with a part of a page all of
+/// it: any other status could lead to an error page, or to `post_action`.
 fn withheld(request: Request, done: Result<(), OutOfMemory>) -> ngx_int_t {
     done.map_or_else(
         |OutOfMemory| {
             log::out_of_memory(request);
-            rc::ERROR
+            rc::CLOSE
         },
         |()| rc::DECLINED,
     )

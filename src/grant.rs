@@ -41,7 +41,7 @@ pub fn grant(
 /// The request's memory is used up.
 pub fn withhold_token(request: Request) -> Result<(), OutOfMemory> {
     match bearer::parse(authorization(&request)) {
-        Err(BearerError::Missing) => Ok(()),
+        Err(BearerError::Missing) if !request.has_second_authorization() => Ok(()),
         _ => remove_authorization(request),
     }
 }

@@ -35,7 +35,7 @@ pub fn out_of_memory(request: Request) {
     );
 }
 
-/// A request that later versions of NGINX refuse before any module sees it.
+/// A request that NGINX refuses itself, and that comes in by its error page for that.
 pub fn second_authorization(request: Request) {
     let location = request.location_name();
     ngx_log_error!(

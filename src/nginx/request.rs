@@ -159,11 +159,10 @@ impl Request {
         self.core_location().is_some_and(location::is_pattern)
     }
 
-    /// Whether the client sent more than one Authorization header. NGINX refuses that itself since
-    /// 1.23.0, but sends all of them on if it has an error page for that; before, it reads the first
-    /// one and sends all of them on.
+    /// Whether the client sent more than one Authorization header. NGINX refuses that itself, but sends
+    /// all of them on to an error page that it has for that.
     pub fn has_second_authorization(self) -> bool {
-        if cfg!(ngx_linked_headers) && !self.is_internal() {
+        if !self.is_internal() {
             return false;
         }
         let is_authorization = |header: &&ngx_table_elt_t| {
