@@ -58,13 +58,13 @@ pub(super) fn text(value: &[u8], expected: &'static str) -> Result<String, Setti
 /// The name of a location. C-module files leave the slash out; what follows a `?` or a `#` would
 /// be lost on the way.
 pub(super) fn endpoint(value: &[u8]) -> Result<Rc<[u8]>, SettingError> {
-    const EXPECTED: &str =
-        "the path or the word behind \"location\", without \"=\", \"@\", \"?\", \"#\" or \"$\"";
+    const EXPECTED: &str = "the path or the word behind \"location\", without blanks, \"=\", \"~\", \"@\", \"?\", \"#\" or \"$\"";
     let strange = |byte: &u8| byte.is_ascii_control() || b" ?#$".contains(byte);
+    let is_modified = |first: &u8| b"=~^@".contains(first);
     if value.windows(3).any(|part| part == b"://") {
         return Err(unexpected("the name of a location, not a URL", value));
     }
-    if value.is_empty() || value.starts_with(b"@") || value.iter().any(strange) {
+    if value.is_empty() || value.first().is_some_and(is_modified) || value.iter().any(strange) {
         return Err(unexpected(EXPECTED, value));
     }
     Ok(value.into())

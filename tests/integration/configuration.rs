@@ -15,6 +15,8 @@ fn a_wrong_directive_is_an_emerg_that_names_file_line_and_directive() {
         ("phantom_token_introspection_endpoint", "phantom_token_introspection_endpoint"),
         ("phantom_token_introspection_endpoint ''", "phantom_token_introspection_endpoint"),
         ("phantom_token_introspection_endpoint /a /b", "phantom_token_introspection_endpoint"),
+        ("phantom_token_introspection_endpoint =/a", "phantom_token_introspection_endpoint"),
+        ("phantom_token_introspection_endpoint @a", "phantom_token_introspection_endpoint"),
         ("phantom_token_realm", "phantom_token_realm"),
         ("phantom_token_realm a b", "phantom_token_realm"),
         ("phantom_token_realm 'a\nb'", "phantom_token_realm"),
