@@ -81,15 +81,20 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
     }
 }
 
-/// A request that was refused goes to its error page without its token. No phase of the page's
-/// location is before this one; `set` and `if` of the server have had the header before.
+/// A request that was refused goes to its error page without its token, as does one whose client went
+/// away before anything was decided to its `post_action`. No phase of the location that it comes to
+/// is before this one; `set` and `if` of the server have had the header before.
 unsafe extern "C" fn after_redirect(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: NGINX calls a handler with a live request.
     let Some(request) = (unsafe { Request::new(r) }).filter(|request| request.is_internal()) else {
         return rc::DECLINED;
     };
-    match Record::of(&request).map(|record| record.state.get()) {
-        Some(State::Refused(_)) => withheld(request, grant::withhold_token(request)),
+    let Some(record) = Record::of(&request) else {
+        return rc::DECLINED;
+    };
+    record.stop_waiting();
+    match record.state.get() {
+        State::New | State::Refused(_) => withheld(request, grant::withhold_token(request)),
         _ => rc::DECLINED,
     }
 }

@@ -122,6 +122,8 @@ pub fn look(record: &Record, zone: &Zone, guard: &Guard) -> Waited {
     waiter.leave();
     match found {
         Follow::Wait => Waited::TimedOut,
+        // The others wait on.
+        Follow::Lead(ticket) => Waited::Over(Follow::Lead(ticket)),
         over => {
             // The others are to know as well.
             wake(&waiter.key);
@@ -141,6 +143,16 @@ pub fn wake(key: &CacheKey) {
         waiter.place.set(None);
         waiter.event.soon();
     }
+}
+
+/// Has one of the requests of this worker that wait for a key look whether it is to lead.
+pub fn wake_first(key: &CacheKey) {
+    let queues = QUEUES.take().unwrap_or_default();
+    if let Some(first) = queues.get(key).and_then(|queue| queue.first()) {
+        // SAFETY: a waiter leaves the queue before it is dropped.
+        unsafe { first.as_ref() }.event.soon();
+    }
+    QUEUES.set(Some(queues));
 }
 
 impl Waiter {
@@ -172,7 +184,7 @@ impl Waiter {
     }
 
     /// Leaves the queue. The last one takes its place, and looks from now on if that is the first.
-    fn leave(&self) {
+    pub fn leave(&self) {
         self.event.cancel();
         let mut request = self.request;
         if request.is_main() {

@@ -71,20 +71,25 @@ fn remove_authorization(request: Request) -> Result<(), OutOfMemory> {
 }
 
 fn replace_authorization(request: Request, value: ngx_str_t) -> Result<(), OutOfMemory> {
-    if request.is_main() {
-        HeadersIn::set_authorization(request, value)?;
-    } else {
-        // The headers of a subrequest are those of its main request, which may be meant for
-        // somebody else.
+    if shares_headers(request) {
         HeadersIn::copy_with_authorization(request, Some(value))?;
+    } else {
+        HeadersIn::set_authorization(request, value)?;
     }
     forget_variable(request)
 }
 
-/// `$http_authorization` may have been read before, and NGINX remembers what it was then. A
-/// subrequest shares that memory with its main request, unless it gets its own.
+/// Whether the headers of a request may be those of others, too, to whom they go as they are: those of
+/// a subrequest are its main request's, and a main request that comes from a redirect may have made
+/// subrequests where it was before.
+fn shares_headers(request: Request) -> bool {
+    !request.is_main() || request.is_internal()
+}
+
+/// `$http_authorization` may have been read before, and NGINX remembers what it was then. Those that
+/// share headers share that memory, unless one gets its own.
 fn forget_variable(mut request: Request) -> Result<(), OutOfMemory> {
-    if !request.is_main() {
+    if shares_headers(request) {
         request.raw_mut().variables = variables::copy(request)?;
     }
     let Some(index) = crate::variables::authorization_index(&request) else {

@@ -270,7 +270,7 @@ impl Introspection {
     fn abandon(&self) {
         if let (Some(ticket), Some((zone, key))) = (self.ticket.take(), self.zone_and_key()) {
             zone.abandon(&Worker, ticket);
-            flight::wake(&key);
+            flight::wake_first(&key);
         }
     }
 

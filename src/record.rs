@@ -175,6 +175,18 @@ impl Record {
         self.question.set(Some(guard.question));
     }
 
+    /// Nobody is to wake the request any more, which is not where it waited.
+    pub fn stop_waiting(&self) {
+        if let Some(waiter) = self.waiter.take() {
+            // SAFETY: a waiter lives in the pool of the record's request.
+            unsafe { waiter.as_ref() }.leave();
+        }
+        self.introspection.set(None);
+        if let State::Introspecting | State::Following = self.state.get() {
+            self.state.set(State::New);
+        }
+    }
+
     /// What was decided for `guard` already, before an internal redirect.
     pub fn decided(&self, guard: &Guard) -> Option<State> {
         if self.question.get() != Some(guard.question) {

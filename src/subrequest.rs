@@ -163,12 +163,15 @@ unsafe extern "C" fn done(
 ) -> ngx_int_t {
     // SAFETY: `make` registered this with an introspection, and NGINX calls with the
     // subrequest.
-    let (Some(subrequest), Some(introspection)) =
+    let (Some(mut subrequest), Some(introspection)) =
         (unsafe { (Request::new(r), data.cast::<Introspection>().as_ref()) })
     else {
         return finalized;
     };
     let handed_on = handed_on(subrequest, finalized);
+    if subrequest.has_lost_its_client() {
+        subrequest.forbid_post_action();
+    }
     if handed_on != rc::OK {
         introspection.note_error();
         return handed_on;

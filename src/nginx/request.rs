@@ -123,6 +123,13 @@ impl Request {
         unsafe { (*self.log()).action = action.as_ptr().cast_mut() };
     }
 
+    /// Keeps NGINX from the `post_action` of a request whose client has gone (`ngx_http_post_action()`
+    /// in `ngx_http_request.c`): it takes this for a request that has been there.
+    pub fn forbid_post_action(&mut self) {
+        self.raw_mut().set_post_action(1);
+        self.raw_mut().set_uri_changes(0);
+    }
+
     /// Whether the error pages that hold here are the server's: a location without any of its own has
     /// the very list of the level above.
     pub fn has_error_pages_of_server(self) -> bool {

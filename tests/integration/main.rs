@@ -42,6 +42,7 @@ mod sample_configurations;
 mod security_attacks;
 mod security_cache;
 mod security_error_pages;
+mod security_post_action;
 mod security_refusals;
 mod security_subrequests;
 mod security_withheld_tokens;
