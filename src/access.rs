@@ -183,7 +183,8 @@ fn undecided(request: Request, status: ngx_int_t) -> ngx_int_t {
 
 fn check_guarded(request: Request, guard: &Guard) -> Step {
     // A subrequest with a record was authenticated by itself, and has its own Authorization.
-    if Record::of(&request).is_none()
+    if !request.is_main()
+        && Record::of(&request).is_none()
         && Record::inherited(&request).is_some_and(|record| record.is_granted_for(guard))
     {
         return Ok(rc::OK);

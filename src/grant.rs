@@ -67,16 +67,17 @@ fn authorization(request: &Request) -> Option<&[u8]> {
 
 fn remove_authorization(request: Request) -> Result<(), OutOfMemory> {
     HeadersIn::copy_with_authorization(request, None)?;
-    forget_variable(request)
+    forget_variable(request, shares_headers(request))
 }
 
 fn replace_authorization(request: Request, value: ngx_str_t) -> Result<(), OutOfMemory> {
-    if shares_headers(request) {
+    let is_shared = shares_headers(request);
+    if is_shared {
         HeadersIn::copy_with_authorization(request, Some(value))?;
     } else {
         HeadersIn::set_authorization(request, value)?;
     }
-    forget_variable(request)
+    forget_variable(request, is_shared)
 }
 
 /// Whether the headers of a request may be those of others, too, to whom they go as they are: those of
@@ -88,8 +89,8 @@ fn shares_headers(request: Request) -> bool {
 
 /// `$http_authorization` may have been read before, and NGINX remembers what it was then. Those that
 /// share headers share that memory, unless one gets its own.
-fn forget_variable(mut request: Request) -> Result<(), OutOfMemory> {
-    if shares_headers(request) {
+fn forget_variable(mut request: Request, is_shared: bool) -> Result<(), OutOfMemory> {
+    if is_shared {
         request.raw_mut().variables = variables::copy(request)?;
     }
     let Some(index) = crate::variables::authorization_index(&request) else {

@@ -126,9 +126,11 @@ impl Record {
 
     /// The record of a request, also after an internal redirect.
     pub fn of(request: &Request) -> Option<&Self> {
-        if let Some(record) = Self::in_location(request) {
-            return Some(record);
-        }
+        Self::in_location(request).or_else(|| Self::from_before(request))
+    }
+
+    /// The record that a request had where it was redirected from.
+    fn from_before(request: &Request) -> Option<&Self> {
         // A subrequest finds the records of all requests in the pool that they share.
         let redirected = request.raw().internal() == 1 || request.raw().filter_finalize() == 1;
         if !redirected {
@@ -143,7 +145,7 @@ impl Record {
         if let Some(record) = Self::in_location(request) {
             return Ok(record);
         }
-        let record = match Self::of(request) {
+        let record = match Self::from_before(request) {
             Some(record) => record,
             None => Self::add(*request)?,
         };

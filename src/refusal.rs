@@ -132,6 +132,10 @@ pub fn replace_body(
     request: Request,
     page: Chain,
 ) -> Result<Option<*mut ngx_chain_t>, OutOfMemory> {
+    // Most bodies are those of an API, which is soon seen.
+    if request.raw().err_status == 0 {
+        return Ok(None);
+    }
     let Some(body) = Record::in_location(&request).and_then(|record| record.body.take()) else {
         return Ok(None);
     };
