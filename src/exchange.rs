@@ -7,7 +7,7 @@ use phantom_token_core::cache::{CacheKey, Follow, Join, Landing, Lookup, Ticket,
 use phantom_token_core::refusal::Refusal;
 
 use crate::access::Step;
-use crate::flight::{self, Waited};
+use crate::flight::{self, Waited, Waiting};
 use crate::grant::grant;
 use crate::guard::Guard;
 use crate::introspection::{self, Purpose};
@@ -95,7 +95,7 @@ fn use_local(
 ) -> Option<Step> {
     let (zone, cell) = (guard.zone()?, guard.worker_cache()?);
     let mut cache = cell.take()?;
-    let step = cache.serve(key, zone.generation(), now, |hit| {
+    let step = cache.serve(key, zone.generation(key), now, |hit| {
         // One that is about to go stale may have been renewed: the zone knows. The zone may also
         // have dropped what turned out to be inactive.
         if renewal::is_due(guard, hit.fresh_until, now)
@@ -121,7 +121,7 @@ fn use_zone(
     let Some(zone) = guard.zone() else {
         return Found::Nothing;
     };
-    let generation = zone.generation();
+    let generation = zone.generation(key);
     let found = zone.lookup(&Worker, key, now, jwt);
     let status = match found {
         Lookup::Fresh { .. } | Lookup::Inactive { .. } => CacheStatus::ZoneHit,
@@ -151,10 +151,10 @@ fn board(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Ste
     match join(guard, &key) {
         Join::Alone => ask(request, record, guard, None),
         Join::Lead(ticket) => lead(request, record, guard, &key, ticket),
-        Join::Follow(flight) => {
-            flight::wait(request, record, guard, key, flight)?;
-            Ok(rc::AGAIN)
-        }
+        Join::Follow(flight) => match flight::wait(request, record, guard, key, flight)? {
+            Waiting::Begun => Ok(rc::AGAIN),
+            Waiting::TooLong => ask(request, record, guard, None),
+        },
     }
 }
 
@@ -179,9 +179,15 @@ fn use_stored_meanwhile(
     let zone = guard.zone()?;
     let mut jwt = JWT.take();
     let found = zone.lookup(&Worker, key, now(), &mut jwt);
-    let step = matches!(found, Lookup::Fresh { .. }).then(|| {
+    let is_used = matches!(found, Lookup::Fresh { .. } | Lookup::Inactive { .. });
+    let step = is_used.then(|| {
         record.cache_status.set(Some(CacheStatus::Coalesced));
-        grant(request, record, guard, &jwt)
+        match found {
+            Lookup::Inactive { .. } => {
+                refuse(request, record, Some(guard), &Refusal::InactiveToken)
+            }
+            _ => grant(request, record, guard, &jwt),
+        }
     });
     JWT.set(jwt);
     step
@@ -226,7 +232,10 @@ fn follow(request: Request, record: &Record, guard: &Guard, token: OpaqueToken<'
         Waited::Again | Waited::Over(Follow::Wait) => Ok(rc::AGAIN),
         Waited::TimedOut => ask(request, record, guard, None),
         Waited::Over(Follow::Gone) => exchange(request, record, guard, token),
-        Waited::Over(Follow::Lead(ticket)) => ask(request, record, guard, Some(ticket)),
+        Waited::Over(Follow::Lead(ticket)) => {
+            let key = zone.key(token.as_bytes(), guard.profile);
+            lead(request, record, guard, &key, ticket)
+        }
         Waited::Over(Follow::Landed(landing)) => {
             landed(request, record, guard, zone, token, landing)
         }
@@ -247,7 +256,8 @@ fn landed(
             let key = zone.key(token.as_bytes(), guard.profile);
             return match use_stored_meanwhile(request, record, guard, &key) {
                 Some(step) => step,
-                None => ask(request, record, guard, None),
+                // It is gone again: one of those who waited for it asks once more.
+                None => exchange(request, record, guard, token),
             };
         }
         Landing::Inactive => Refusal::InactiveToken,

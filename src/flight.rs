@@ -53,7 +53,15 @@ pub enum Waited {
     TimedOut,
 }
 
-/// Makes a request wait for a flight.
+/// Whether a request waits.
+pub enum Waiting {
+    Begun,
+    /// It has waited for others as long as it may.
+    TooLong,
+}
+
+/// Makes a request wait for a flight: for no longer than its location says, whatever it has waited
+/// for before.
 ///
 /// # Errors
 ///
@@ -64,14 +72,20 @@ pub fn wait(
     guard: &Guard,
     key: CacheKey,
     flight: Flight,
-) -> Result<(), OutOfMemory> {
+) -> Result<Waiting, OutOfMemory> {
+    let now = monotonic_ms();
+    let deadline = record.waits_until.get().unwrap_or(now.saturating_add(guard.lock_timeout_ms));
+    if now >= deadline {
+        return Ok(Waiting::TooLong);
+    }
+    record.waits_until.set(Some(deadline));
     // SAFETY: the event is in the request's pool, as the waiter is; the log is the connection's.
     let event = unsafe { Event::new(on_event, request.as_ptr().cast(), request.log()) };
     let waiter = Waiter {
         request,
         key,
         flight: Cell::new(flight),
-        deadline: monotonic_ms().saturating_add(guard.lock_timeout_ms),
+        deadline,
         pause: Cell::new(1),
         place: Cell::new(None),
         event,
@@ -83,7 +97,7 @@ pub fn wait(
     record.waiter.set(Some(NonNull::from(waiter)));
     record.state.set(State::Following);
     waiter.rest();
-    Ok(())
+    Ok(Waiting::Begun)
 }
 
 /// Ends the request when its client hangs up meanwhile, as `limit_req` does.

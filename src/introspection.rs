@@ -7,7 +7,7 @@ use nginx_sys::{ngx_int_t, ngx_log_t, ngx_str_t};
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::{self, OpaqueToken};
 use phantom_token_core::cache::{
-    Answer, CacheKey, Counter, Entry, Generation, Landing, Ticket, Zone,
+    Answer, Asked, CacheKey, Counter, Entry, InsertError, Landing, Ticket, Zone,
 };
 use phantom_token_core::freshness;
 use phantom_token_core::introspection::{self as answers, Verdict, form_body};
@@ -34,8 +34,8 @@ pub struct Introspection {
     /// When it was asked, and by the monotonic clock.
     asked: UnixTime,
     asked_ms: u64,
-    /// The generation of the zone before that.
-    generation: Generation,
+    /// Its place among all questions of the zone.
+    order: Option<Asked>,
     /// For whom else it is asked.
     ticket: Cell<Option<Ticket>>,
     /// Nobody waits for it.
@@ -74,7 +74,7 @@ pub fn start<'a>(
         capture: Capture::new(guard.max_response_size),
         asked: now(),
         asked_ms: monotonic_ms(),
-        generation: guard.zone().map(Zone::generation).unwrap_or_default(),
+        order: guard.zone().map(Zone::ask),
         ticket: Cell::new(purpose.ticket),
         background,
         ready: Cell::new(false),
@@ -160,19 +160,18 @@ impl Introspection {
         let guard = self.guard();
         guard.record_latency(monotonic_ms().saturating_sub(self.asked_ms));
         let verdict = self.verdict(captured);
-        let stored = match &verdict {
+        let landing = match &verdict {
             Ok(jwt) => self.store_active(captured, jwt),
-            Err(Refusal::InactiveToken) => self.store_inactive(captured),
-            // The server vouches for the token: its next answer may bring a JWT that is fresh.
-            Err(Refusal::ExpiredToken) => self.forget_and(None),
-            Err(_) => false,
+            Err(Refusal::IntrospectionFailed(failure)) => Some(Landing::Failed(failure.into())),
+            Err(refusal) => {
+                self.store_inactive(captured, refusal);
+                Some(Landing::Inactive)
+            }
         };
-        self.land(match &verdict {
-            Ok(_) if stored => Landing::Stored,
-            Ok(_) => Landing::NotStored,
-            Err(Refusal::IntrospectionFailed(failure)) => Landing::Failed(failure.into()),
-            Err(_) => Landing::Inactive,
-        });
+        match landing {
+            Some(landing) => self.land(landing),
+            None => self.abandon(),
+        }
         verdict
     }
 
@@ -187,8 +186,9 @@ impl Introspection {
         }
     }
 
-    /// Keeps a JWT for as long as its answer allows, counted from the question.
-    fn store_active(&self, captured: &Captured, jwt: &Jwt<'_>) -> bool {
+    /// Keeps a JWT for as long as its answer allows, counted from the question; what to tell those
+    /// who follow. Nothing, if one of them should ask once more.
+    fn store_active(&self, captured: &Captured, jwt: &Jwt<'_>) -> Option<Landing> {
         let guard = self.guard();
         let head = &captured.head;
         let fresh_until = freshness::fresh_until(
@@ -198,22 +198,32 @@ impl Introspection {
             head.valid_until,
             self.asked,
         );
-        let Some(fresh_until) = fresh_until else {
-            return self.forget_and(None);
+        let (Some(fresh_until), Some(asked)) = (fresh_until, self.order) else {
+            self.forget();
+            return Some(Landing::NotStored);
         };
         let may_be_stale =
             guard.use_stale.is_on() && freshness::may_be_stale(&head.headers, &guard.freshness);
-        self.store(Entry {
+        let stored = self.store(Entry {
             answer: Answer::Active(jwt.as_bytes()),
             fresh_until,
             stale_until: jwt.expires().filter(|_| may_be_stale).unwrap_or(fresh_until),
             expires: jwt.expires(),
-            generation: self.generation,
-        })
+            asked,
+        });
+        match stored {
+            Ok(()) => Some(Landing::Stored),
+            Err(error) => (!error.is_transient()).then_some(Landing::NotStored),
+        }
     }
 
     /// Remembers that a token is not active; a JWT that was stored for it is gone at once.
-    fn store_inactive(&self, captured: &Captured) -> bool {
+    fn store_inactive(&self, captured: &Captured, refusal: &Refusal) {
+        self.forget();
+        // The server vouches for an expired one: its next answer may bring a JWT that is fresh.
+        if *refusal == Refusal::ExpiredToken {
+            return;
+        }
         let guard = self.guard();
         let head = &captured.head;
         let fresh_until = freshness::inactive_until(
@@ -222,41 +232,25 @@ impl Introspection {
             head.valid_until,
             self.asked,
         );
-        self.forget_and(fresh_until.map(|fresh_until| Entry {
-            answer: Answer::Inactive,
-            fresh_until,
-            stale_until: fresh_until,
-            expires: None,
-            generation: self.generation,
-        }))
+        if let (Some(fresh_until), Some(asked)) = (fresh_until, self.order) {
+            let answer = Answer::Inactive;
+            let stale_until = fresh_until;
+            _ = self.store(Entry { answer, fresh_until, stale_until, expires: None, asked });
+        }
     }
 
-    fn store(&self, entry: Entry<'_>) -> bool {
-        let Some((zone, key)) = self.zone_and_key() else {
-            return false;
-        };
+    fn store(&self, entry: Entry<'_>) -> Result<(), InsertError> {
+        let (zone, key) = self.zone_and_key().ok_or(InsertError::Busy)?;
         self.guard().forget_local(&key);
-        match zone.insert(&Worker, &key, entry, now()) {
-            Ok(()) => true,
-            Err(error) => {
-                log::not_stored(self.log, &key, &error);
-                false
-            }
-        }
+        zone.insert(&Worker, &key, entry, now())
+            .inspect_err(|error| log::not_stored(self.log, &key, error))
     }
 
-    /// Drops what is stored for the token, in all workers, and stores an entry in its place.
-    fn forget_and(&self, entry: Option<Entry<'_>>) -> bool {
-        let Some((zone, key)) = self.zone_and_key() else {
-            return false;
-        };
-        let had_one = zone.remove(&Worker, &key);
-        let stored = entry.is_some_and(|entry| self.store(entry));
-        // A renewal is of a JWT that a worker has, even if the zone has it no more.
-        if had_one || self.background {
-            zone.forget_copies();
+    /// Drops what is stored for the token, in all workers.
+    fn forget(&self) {
+        if let (Some((zone, key)), Some(asked)) = (self.zone_and_key(), self.order) {
+            zone.forget(&Worker, &key, asked);
         }
-        stored
     }
 
     fn land(&self, landing: Landing) {

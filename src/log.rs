@@ -98,7 +98,7 @@ pub fn redirected(subrequest: Request) {
 /// An answer that did not go into the cache. One that is too large for the zone will be so each time,
 /// so this is said once a minute.
 pub fn not_stored(log: *mut ngx_log_t, key: &CacheKey, error: &InsertError) {
-    if matches!(error, InsertError::Expired | InsertError::Purged) || !is_due(&NOT_STORED) {
+    if matches!(error, InsertError::Expired | InsertError::Outdated) || !is_due(&NOT_STORED) {
         return;
     }
     let key = key.log_prefix();

@@ -108,6 +108,8 @@ pub struct Record {
     pub introspection: Cell<Option<NonNull<Introspection>>>,
     /// The place in the queue for an introspection that another request waits for.
     pub waiter: Cell<Option<NonNull<Waiter>>>,
+    /// Until when it waits for others, by the monotonic clock, once it has begun to.
+    pub waits_until: Cell<Option<u64>>,
     pub cache_status: Cell<Option<CacheStatus>>,
     /// The headers of a refusal.
     pub challenge: Cell<Option<Header>>,
@@ -175,6 +177,7 @@ impl Record {
     pub fn begin(&self, guard: &Guard) {
         self.state.set(State::New);
         self.question.set(Some(guard.question));
+        self.waits_until.set(None);
     }
 
     /// Nobody is to wake the request any more, which is not where it waited.
@@ -220,6 +223,7 @@ impl Record {
             question: Cell::new(None),
             introspection: Cell::new(None),
             waiter: Cell::new(None),
+            waits_until: Cell::new(None),
             cache_status: Cell::new(None),
             challenge: Cell::new(None),
             retry_after: Cell::new(None),

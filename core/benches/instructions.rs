@@ -58,7 +58,7 @@ const WORKLOADS: [Workload; 10] = [
         worker.small_cache.put(key, &JWT, LATER, None, worker.generation, NOW);
     }),
     ("read the generation", |worker, _| {
-        black_box(worker.zone.generation());
+        black_box(worker.zone.generation(black_box(&worker.keys[0])));
     }),
     ("hit in the zone", |worker, round| {
         let key = worker.key(round);
@@ -134,7 +134,7 @@ impl Worker {
         let keys: Vec<_> = tokens.iter().map(|token| zone.key_of(token)).collect();
         let other_keys =
             (0..TOKENS).map(|number| zone.key_of(&format!("other {number}"))).collect();
-        let generation = zone.generation();
+        let generation = zone.generation(&keys[0]);
         let mut cache = worker_cache(TOKENS);
         for &key in &keys {
             cache.put(key, &JWT, LATER, None, generation, NOW);

@@ -5,6 +5,7 @@ use super::flight::{State, Table};
 use super::layout::{CHUNK, EntryHeader, Geometry, INACTIVE, ListHeader, RunHeader, ShardHeader};
 use super::links::token_of;
 use super::region::Corrupt;
+use super::runs::jwt_len;
 use super::shard::{EntryNumber, Shard, get};
 use super::sync::{AtomicU32, AtomicU64};
 use std::collections::HashSet;
@@ -32,7 +33,7 @@ pub struct Usage {
     pub evictions: u64,
     /// Entries removed because their time was over.
     pub expirations: u64,
-    /// Answers not stored: too large, expired or purged.
+    /// Answers not stored: too large, expired or outdated.
     pub refusals: u64,
     /// Shards emptied because a process died holding their lock.
     pub takeovers: u64,
@@ -161,7 +162,7 @@ impl<'a> Walk<'a> {
                 return Err("a list's links do not agree");
             }
             self.runs(number, entry)?;
-            self.jwt_bytes = self.jwt_bytes.saturating_add(u64::from(get(&entry.len)));
+            self.jwt_bytes = self.jwt_bytes.saturating_add(u64::from(jwt_len(entry)));
             entries = entries.saturating_add(1);
             newer = next;
             next = follow(self.shard, &entry.older)?;
@@ -181,7 +182,7 @@ impl<'a> Walk<'a> {
         let mut header = size_of::<EntryHeader>();
         let mut run = Run { first: number.0, chunks: get(&entry.run.chunks) };
         let mut link = &entry.run.next;
-        let mut left = get(&entry.len) as usize;
+        let mut left = jwt_len(entry) as usize;
         loop {
             let (_, room) = self.shard.payload(run, header).map_err(out_of_bounds)?;
             self.own(run)?;

@@ -54,15 +54,24 @@ pub enum InsertError {
     /// The answer has expired already.
     #[error("the answer has expired already")]
     Expired,
-    /// The zone was purged after the question was asked, so the answer may be what was purged.
-    #[error("the zone was purged in the meantime")]
-    Purged,
+    /// After the question was asked, there was a purge, or the answer to a later question came. So
+    /// the answer may be out of date.
+    #[error("a purge or a later answer came in the meantime")]
+    Outdated,
     /// Another process kept the shard locked for too long.
     #[error("the zone is locked by another process")]
     Busy,
     /// The memory was overwritten by something else; the shard has been emptied.
     #[error("the zone was corrupted and its shard has been emptied")]
     Corrupt,
+}
+
+impl InsertError {
+    /// Whether the next answer may be stored all the same: it was not this one that was at fault.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Outdated | Self::Busy | Self::Corrupt)
+    }
 }
 
 /// A check did not pass.

@@ -89,6 +89,12 @@ impl TokenHash {
         scale(self.high, shards)
     }
 
+    /// The stripe of all entries of this token, of a power of two.
+    #[inline]
+    pub(super) fn stripe(self) -> u64 {
+        self.low
+    }
+
     /// The bucket, in that shard, that holds all entries of this token.
     pub(super) fn bucket(self, buckets: u32) -> u32 {
         scale(self.low, buckets)

@@ -1,7 +1,7 @@
 //! Where everything is in a zone.
 //!
 //! ```text
-//! ZoneHeader | ShardHeader x shards | CounterLine x lines | shard 0 | shard 1 | ...
+//! ZoneHeader | ShardHeader x shards | CounterLine x lines | generations | floors | shard 0 | ...
 //!   shard: flights | chunks | index | map of free chunks | summary of the map
 //! ```
 //!
@@ -25,7 +25,7 @@ pub(super) const CHUNK: usize = 64;
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"phantom\0");
 
 /// Changes with every change to this file that moves or redefines a byte.
-pub(super) const LAYOUT_VERSION: u64 = 4;
+pub(super) const LAYOUT_VERSION: u64 = 5;
 
 /// The smallest region taken, in bytes. NGINX's smallest zone is 8 pages, some of them the slab
 /// allocator's.
@@ -56,6 +56,11 @@ const MAXIMUM_FLIGHTS: usize = 128;
 const BYTES_PER_COUNTER_LINE: usize = 128 * 1024;
 const MAXIMUM_COUNTER_LINES: usize = 64;
 
+/// A zone has a stripe for each of this many bytes, up to a bound: 4,096 from `4m` on.
+const BYTES_PER_STRIPE: usize = 1024;
+const MINIMUM_STRIPES: usize = 16;
+const MAXIMUM_STRIPES: usize = 4096;
+
 /// At most one chunk in this many goes to one entry.
 const ENTRIES_AT_LEAST: u32 = 4;
 
@@ -70,14 +75,17 @@ pub(super) struct ZoneHeader {
     pub(super) len: AtomicU64,
     /// Key of the hash that makes cache keys.
     pub(super) secret: [AtomicU64; 2],
-    pub(super) unused: [AtomicU64; 3],
-    /// Changed by every purge. On a cache line of its own kind: read often, written once a second.
-    pub(super) generation: AtomicU64,
-    /// Changed by a purge of everything: a shard of another epoch counts as empty. Never 0.
+    /// Counts the questions to authorization servers.
+    pub(super) questions: AtomicU64,
+    /// The last question before everything was purged.
+    pub(super) floor: AtomicU64,
+    pub(super) unused: [AtomicU64; 1],
+    /// Changed by a purge of everything: a shard of another epoch counts as empty. Never 0. On a
+    /// cache line of its own kind: read often, written once a second.
     pub(super) epoch: AtomicU64,
     /// The latest time at which the zone was used, in seconds since the Unix epoch.
     pub(super) clock: AtomicU64,
-    pub(super) unused_too: [AtomicU64; 5],
+    pub(super) unused_too: [AtomicU64; 6],
 }
 
 /// Where one worker counts. Its last cache line is seldom written, so that a processor that
@@ -137,9 +145,9 @@ pub(super) struct EntryHeader {
     pub(super) stale_until: AtomicU32,
     /// `u32::MAX` is never.
     pub(super) expires: AtomicU32,
-    /// Length of the JWT.
+    /// Length of the JWT, and above [`LEN_BITS`] the high bits of the question's number.
     pub(super) len: AtomicU32,
-    /// [`INACTIVE`], [`IN_USE`].
+    /// [`INACTIVE`], [`IN_USE`], and above [`FLAG_BITS`] the low bits of the question's number.
     pub(super) flags: AtomicU32,
     /// The next entry in the bucket.
     pub(super) bucket_next: AtomicU32,
@@ -183,6 +191,13 @@ pub(super) struct FlightHeader {
 pub(super) const INACTIVE: u32 = 1;
 /// Flag of an entry: looked up since it was put at the head of its list.
 pub(super) const IN_USE: u32 = 2;
+/// Bits of `flags` that are flags.
+pub(super) const FLAG_BITS: u32 = 2;
+/// Bits of `len` that are the length.
+pub(super) const LEN_BITS: u32 = 26;
+
+/// The largest number that fits into the bits of a length.
+const LONGEST_LEN: usize = (1 << LEN_BITS) - 1;
 
 const _: () = assert!(size_of::<ZoneHeader>() == 128);
 const _: () = assert!(size_of::<CounterLine>() == 11 * CHUNK);
@@ -206,6 +221,12 @@ pub(super) struct Geometry {
     pub(super) counter_lines: usize,
     /// Where they begin.
     pub(super) first_counter_line: usize,
+    /// A power of two.
+    pub(super) stripes: usize,
+    /// Where the generations of the stripes begin.
+    pub(super) generations: usize,
+    /// Where the floors of the stripes begin.
+    pub(super) floors: usize,
     first_shard: usize,
     shard_len: usize,
     first_chunk: usize,
@@ -239,8 +260,11 @@ impl Geometry {
         let headers = shards.checked_mul(size_of::<ShardHeader>())?;
         let first_counter_line = headers.checked_add(size_of::<ZoneHeader>())?;
         let counter_lines = counter_lines(len);
-        let first_shard =
+        let generations =
             counter_lines.checked_mul(size_of::<CounterLine>())?.checked_add(first_counter_line)?;
+        let stripes = stripes(len);
+        let floors = stripes.checked_mul(size_of::<AtomicU64>())?.checked_add(generations)?;
+        let first_shard = stripes.checked_mul(size_of::<AtomicU64>())?.checked_add(floors)?;
         let shard_len = len.checked_sub(first_shard)?.checked_div(shards)? & !(CHUNK - 1);
         let lines = shard_len / CHUNK;
         let flights = (lines / LINES_PER_FLIGHT).clamp(MINIMUM_FLIGHTS, MAXIMUM_FLIGHTS);
@@ -268,6 +292,9 @@ impl Geometry {
             flights,
             counter_lines,
             first_counter_line,
+            stripes,
+            generations,
+            floors,
             first_shard,
             shard_len,
             first_chunk,
@@ -307,10 +334,10 @@ impl Geometry {
         (self.chunks / CHUNKS_PER_INACTIVE).max(1)
     }
 
-    /// The longest JWT taken, in bytes: a quarter of a shard.
+    /// The longest JWT taken, in bytes: a quarter of a shard, and as many as can be counted.
     pub(super) fn longest_jwt(&self) -> usize {
         let chunks = (self.chunks / ENTRIES_AT_LEAST).saturating_sub(1);
-        (chunks as usize).saturating_mul(CHUNK_PAYLOAD)
+        (chunks as usize).saturating_mul(CHUNK_PAYLOAD).min(LONGEST_LEN)
     }
 }
 
@@ -324,6 +351,11 @@ pub(super) fn chunks_at_most(len: usize) -> u32 {
 fn counter_lines(len: usize) -> usize {
     let lines = (len / BYTES_PER_COUNTER_LINE).clamp(1, MAXIMUM_COUNTER_LINES);
     1 << lines.ilog2()
+}
+
+fn stripes(len: usize) -> usize {
+    let stripes = (len / BYTES_PER_STRIPE).clamp(MINIMUM_STRIPES, MAXIMUM_STRIPES);
+    1 << stripes.ilog2()
 }
 
 fn buckets(chunks: usize) -> usize {

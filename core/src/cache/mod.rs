@@ -9,6 +9,7 @@
 //! while it holds a shard's lock makes the next one empty that shard, and so does anything found
 //! in the memory that cannot be.
 
+mod asked;
 mod check;
 mod chunks;
 mod counters;
@@ -27,6 +28,7 @@ mod shard;
 mod sync;
 mod zone;
 
+pub use asked::Asked;
 pub use check::Usage;
 pub use counters::{Counter, Counters, Snapshot, WorkerLine};
 pub use error::{CheckError, InsertError, RegionError};
@@ -54,8 +56,8 @@ pub struct Entry<'a> {
     /// The first second at which the JWT has expired, and the answer is gone whatever the other
     /// times say: its `exp` (RFC 7519, section 4.1.4).
     pub expires: Option<UnixTime>,
-    /// The zone's generation before introspection began.
-    pub generation: Generation,
+    /// When introspection began.
+    pub asked: Asked,
 }
 
 /// What introspection said of a token.
@@ -114,6 +116,6 @@ pub enum Lookup {
     },
 }
 
-/// A state of the zone between two purges; see [`Zone::generation`].
+/// A state of a part of the zone between two purges; see [`Zone::generation`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Generation(u64);

@@ -109,6 +109,31 @@ unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
 
+/// Words of a region that are read often. Whoever keeps them keeps the region with them.
+pub(super) struct Words {
+    first: NonNull<AtomicU64>,
+    mask: usize,
+}
+
+// SAFETY: the memory belongs to no thread, and every access to it is atomic.
+unsafe impl Send for Words {}
+// SAFETY: as above.
+unsafe impl Sync for Words {}
+
+impl Words {
+    /// The word of that number, of which only as many bits count as there are words.
+    #[inline]
+    pub(super) fn get(&self, number: u64) -> &AtomicU64 {
+        let index = number as usize & self.mask;
+        // SAFETY: `Region::words` saw that many words, and one more than `mask`; the region is kept.
+        unsafe { self.first.add(index).as_ref() }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &AtomicU64> {
+        (0..=self.mask as u64).map(|number| self.get(number))
+    }
+}
+
 impl Region {
     /// Alignment of the region's first byte: a cache line.
     pub(super) const ALIGN: usize = 64;
@@ -151,6 +176,15 @@ impl Region {
         let at = self.range(offset, bytes, align_of::<T>())?;
         // SAFETY: `range` checked bounds and alignment; `T` is `Shared`.
         Ok(unsafe { slice::from_raw_parts(at.cast::<T>().as_ptr(), count) })
+    }
+
+    /// The `count` words that begin at `offset`, `count` being a power of two.
+    pub(super) fn words(&self, offset: usize, count: usize) -> Result<Words, Corrupt> {
+        let words = NonNull::from(self.slice::<AtomicU64>(offset, count)?);
+        if !count.is_power_of_two() {
+            return Err(Corrupt);
+        }
+        Ok(Words { first: words.cast(), mask: count.wrapping_sub(1) })
     }
 
     /// Appends a copy of `len` bytes at `offset` to `to`.

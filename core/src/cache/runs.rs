@@ -1,7 +1,7 @@
 //! The bytes of an entry: its header and its JWT, in one or more runs of chunks.
 
 use super::chunks::Run;
-use super::layout::{CHUNK, EntryHeader, RunHeader};
+use super::layout::{CHUNK, EntryHeader, LEN_BITS, RunHeader};
 use super::region::Corrupt;
 use super::shard::{EntryNumber, Shard, get, set};
 use std::mem::size_of;
@@ -66,7 +66,7 @@ impl<'a> Shard<'a> {
         jwt: &mut Vec<u8>,
     ) -> Result<bool, Corrupt> {
         jwt.clear();
-        let mut rest = get(&entry.len) as usize;
+        let mut rest = jwt_len(entry) as usize;
         if rest > self.geometry.longest_jwt() {
             return Err(Corrupt);
         }
@@ -102,6 +102,11 @@ impl<'a> Shard<'a> {
         let len = (run.chunks as usize).wrapping_mul(CHUNK).saturating_sub(header);
         Ok((at, len))
     }
+}
+
+/// The length of an entry's JWT in bytes.
+pub(super) fn jwt_len(entry: &EntryHeader) -> u32 {
+    get(&entry.len) & !(u32::MAX << LEN_BITS)
 }
 
 /// Neighbouring chunks that hold a header and `len` bytes.

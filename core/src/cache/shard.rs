@@ -3,6 +3,7 @@
 //! Everything here works on checked views of the memory. An error is always [`Corrupt`]: what was
 //! read cannot be. The caller then empties the shard.
 
+use super::asked::AskedBits;
 use super::flight::Table;
 use super::key::{CacheKey, TokenHash};
 use super::layout::{
@@ -11,8 +12,9 @@ use super::layout::{
 };
 use super::lifetime::Lifetime;
 use super::region::{Corrupt, Region};
+use super::runs::jwt_len;
 use super::sync::{AtomicU32, AtomicU64};
-use super::{Answer, Entry, Lookup};
+use super::{Answer, Asked, Entry, Lookup};
 use crate::UnixTime;
 use std::sync::atomic::Ordering;
 
@@ -34,6 +36,16 @@ pub(super) struct Shard<'a> {
     pub(super) map: &'a [AtomicU64],
     /// A bit for each word of the map, set if the word is not 0.
     pub(super) summary: &'a [AtomicU64],
+}
+
+/// What a shard has stored for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Nothing,
+    Inactive,
+    Jwt,
+    /// The answer to a later question than the one at hand.
+    Later,
 }
 
 /// The number of the chunk that an entry begins with.
@@ -119,14 +131,13 @@ impl<'a> Shard<'a> {
         Ok(flags & INACTIVE == 0)
     }
 
-    /// Stores `entry`, in place of what was stored for `key`. The caller made sure that it fits.
+    /// Stores `entry` for `key`, of which nothing is stored. The caller made sure that it fits.
     pub(super) fn insert(
         &self,
         key: &CacheKey,
         entry: &Entry<'_>,
         now: UnixTime,
     ) -> Result<(), Corrupt> {
-        self.remove(key)?;
         self.sweep(now)?;
         let jwt = entry.answer.jwt();
         let (list, flags) = match entry.answer {
@@ -140,6 +151,7 @@ impl<'a> Shard<'a> {
 
         let (number, header) = self.write_entry(jwt)?;
         set(&header.flags, flags);
+        AskedBits::from(entry.asked).write(header);
         header.token[0].store(key.token().high, Ordering::Relaxed);
         header.token[1].store(key.token().low, Ordering::Relaxed);
         header.profile.store(key.profile().value(), Ordering::Relaxed);
@@ -149,13 +161,18 @@ impl<'a> Shard<'a> {
         self.link_as_newest(list, number, header)
     }
 
-    /// Removes the entry of `key`; whether there was one.
-    pub(super) fn remove(&self, key: &CacheKey) -> Result<bool, Corrupt> {
-        let Some((number, _)) = self.find(key)? else {
-            return Ok(false);
+    /// Removes the entry of `key`, unless it is the answer to a later question than this; what there
+    /// was.
+    pub(super) fn remove(&self, key: &CacheKey, asked: Asked) -> Result<Stored, Corrupt> {
+        let Some((number, entry)) = self.find(key)? else {
+            return Ok(Stored::Nothing);
         };
+        if AskedBits::of(entry).is_later_than(asked.into()) {
+            return Ok(Stored::Later);
+        }
+        let is_inactive = get(&entry.flags) & INACTIVE != 0;
         self.remove_entry(number)?;
-        Ok(true)
+        Ok(if is_inactive { Stored::Inactive } else { Stored::Jwt })
     }
 
     /// Removes the entries of `token` with any profile, and its flights, which may be about to
@@ -280,7 +297,7 @@ impl<'a> Shard<'a> {
         self.unlink_from_bucket(number, entry)?;
         self.unlink_from_list(self.list_of(entry), number, entry)?;
         let jwt_bytes = self.header.jwt_bytes.load(Ordering::Relaxed);
-        let rest = jwt_bytes.checked_sub(u64::from(get(&entry.len))).ok_or(Corrupt)?;
+        let rest = jwt_bytes.checked_sub(u64::from(jwt_len(entry))).ok_or(Corrupt)?;
         self.header.jwt_bytes.store(rest, Ordering::Relaxed);
         self.free_runs(number, entry)
     }

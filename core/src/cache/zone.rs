@@ -3,13 +3,14 @@
 use super::check::{Usage, UsageOfShard, check_shard};
 use super::counters::Counters;
 use super::error::{CheckError, InsertError, RegionError};
-use super::key::{CacheKey, Profile, TokenHasher};
+use super::key::{CacheKey, Profile, TokenHash, TokenHasher};
 use super::layout::{Geometry, LAYOUT_VERSION, MAGIC, ShardHeader};
 use super::lifetime::Lifetime;
 use super::lock::{Acquired, Busy, Lock, Process};
-use super::region::{Corrupt, Region};
-use super::shard::{Shard, count};
-use super::{Entry, Generation, Lookup};
+use super::region::{Corrupt, Region, Words};
+use super::shard::{Shard, Stored, count};
+use super::sync::AtomicU64;
+use super::{Asked, Entry, Generation, Lookup};
 use crate::UnixTime;
 use std::sync::atomic::Ordering;
 
@@ -18,10 +19,20 @@ use std::sync::atomic::Ordering;
 const CLOCK_TOLERANCE: u64 = 60;
 
 /// A cache in memory shared by processes.
+///
+/// All of a token belongs to one of many stripes. Of a stripe is known
+///
+/// - its generation, which changes when a token of it is purged, or turns out inactive: copies of
+///   JWTs outside of the zone are then looked up once more;
+/// - its floor, the last question before that: answers to it, and to those before it, are not stored.
+///
+/// So what happens to one token is felt by few others, and no more than that.
 pub struct Zone {
     region: Region,
     geometry: Geometry,
     hasher: TokenHasher,
+    generations: Words,
+    floors: Words,
 }
 
 impl Zone {
@@ -53,8 +64,18 @@ impl Zone {
         self.with_shard_of(key, process, |shard| shard.touch(key)).ok()
     }
 
+    /// Begins a question: noted before the authorization server is asked, and later than all that
+    /// were begun before.
+    pub fn ask(&self) -> Asked {
+        let questions = &self.region.zone_header().questions;
+        Asked(questions.fetch_add(1, Ordering::SeqCst).wrapping_add(1))
+    }
+
     /// Stores an answer in place of the one that is stored for `key`, if any, and evicts others
-    /// until it fits. If it cannot be stored, the former answer is removed all the same.
+    /// until it fits. If it cannot be stored, the former answer is removed all the same, unless it
+    /// was asked for later.
+    ///
+    /// An answer that the token is inactive is to be preceded by [`Zone::forget`].
     ///
     /// # Errors
     ///
@@ -68,19 +89,34 @@ impl Zone {
     ) -> Result<(), InsertError> {
         self.follow_clock(now);
         let insert = |shard: &Shard<'_>| {
-            if let Err(refusal) = self.admit(&entry, now) {
-                shard.remove(key)?;
+            let refusal = match shard.remove(key, entry.asked)? {
+                Stored::Later => Err(InsertError::Outdated),
+                _ => self.admit(key, &entry, now),
+            };
+            if refusal.is_err() {
                 count(&shard.header.refusals);
-                return Ok(Err(refusal));
+                return Ok(refusal);
             }
             shard.insert(key, &entry, now).map(Ok)
         };
         self.with_shard_of(key, process, insert)?
     }
 
-    /// Removes the answer stored for `key`; whether there was one.
-    pub fn remove(&self, process: &impl Process, key: &CacheKey) -> bool {
-        self.with_shard_of(key, process, |shard| shard.remove(key)).unwrap_or(false)
+    /// Removes the answer stored for `key`, and makes copies of it useless, after an answer to a
+    /// question begun at `asked` that must not be stored, or says that the token is inactive. No
+    /// answer to an earlier question is stored from here on; one to a later question stays.
+    ///
+    /// If the shard of the token is locked for too long, the whole zone is purged instead.
+    pub fn forget(&self, process: &impl Process, key: &CacheKey, asked: Asked) {
+        self.raise_floor(key.token(), asked.before());
+        match self.with_shard_of(key, process, |shard| shard.remove(key, asked)) {
+            // Whoever remembered that the token is inactive has left no copies of a JWT.
+            Ok(Stored::Inactive | Stored::Later) => {}
+            Ok(Stored::Nothing | Stored::Jwt) | Err(Unavailable::Corrupt) => {
+                self.next_generation_of(key.token());
+            }
+            Err(Unavailable::Busy) => self.purge_all(),
+        }
     }
 
     /// Removes the answers for `token` of every profile. What was known of it before this call
@@ -90,33 +126,33 @@ impl Zone {
     pub fn purge_token(&self, process: &impl Process, token: &[u8]) {
         let token = self.hasher.hash(token);
         let number = token.shard(self.geometry.shards);
-        self.next_generation();
+        self.raise_floor(token, self.last_asked());
         let purged = self.with_shard(number, process, |shard| shard.remove_token(token));
         if matches!(purged, Err(Unavailable::Busy)) {
-            self.next_epoch();
+            return self.purge_all();
         }
-        self.next_generation();
+        self.next_generation_of(token);
     }
 
     /// Removes everything, at once.
     pub fn purge_all(&self) {
-        self.next_generation();
+        let Asked(last) = self.last_asked();
+        let floor = &self.region.zone_header().floor;
+        for floor in self.floors.iter().chain([floor]) {
+            self.read_floor(floor);
+        }
+        floor.fetch_max(last, Ordering::SeqCst);
         self.next_epoch();
         self.forget_epochs();
-        self.next_generation();
+        self.generations.iter().for_each(next);
     }
 
-    /// Makes all copies of answers useless, as a purge does, and leaves the answers where they are:
-    /// for one that [`Zone::remove`] has removed before its time.
-    pub fn forget_copies(&self) {
-        self.next_generation();
-    }
-
-    /// Counts the purges. Whoever keeps a copy of an answer, or is about to ask for one, notes
-    /// the generation *before* it looks or asks: a copy of another generation must not be used
-    /// any more, and [`Zone::insert`] refuses an answer to a question of another generation.
-    pub fn generation(&self) -> Generation {
-        Generation(self.region.zone_header().generation.load(Ordering::SeqCst))
+    /// Counts the purges of a token, and of the few others in its stripe. Whoever keeps a copy of an
+    /// answer notes the generation *before* it looks for the answer: a copy of another generation
+    /// must not be used any more.
+    #[inline]
+    pub fn generation(&self, key: &CacheKey) -> Generation {
+        Generation(self.generations.get(key.token().stripe()).load(Ordering::SeqCst))
     }
 
     /// The longest JWT that this zone takes, in bytes.
@@ -179,10 +215,9 @@ impl Zone {
         header.secret[1].store(high, Ordering::Relaxed);
         header.version.store(LAYOUT_VERSION, Ordering::Relaxed);
         header.len.store(region.len() as u64, Ordering::Relaxed);
-        header.generation.store(1, Ordering::Relaxed);
         header.epoch.store(1, Ordering::Relaxed);
         header.magic.store(MAGIC, Ordering::Release);
-        Ok(Self { region, geometry, hasher: TokenHasher::new(&secret) })
+        Self::new(region, geometry, &secret)
     }
 
     pub(super) fn take_up(region: Region) -> Result<Self, RegionError> {
@@ -201,12 +236,23 @@ impl Zone {
         let geometry = Geometry::new(region.len())?;
         let [low, high] = &header.secret;
         let secret = whole([low.load(Ordering::Relaxed), high.load(Ordering::Relaxed)]);
-        Ok(Self { region, geometry, hasher: TokenHasher::new(&secret) })
+        Self::new(region, geometry, &secret)
+    }
+
+    fn new(region: Region, geometry: Geometry, secret: &[u8; 16]) -> Result<Self, RegionError> {
+        let words = |offset| region.words(offset, geometry.stripes);
+        let stripes = words(geometry.generations).and_then(|generations| {
+            let floors = words(geometry.floors)?;
+            Ok((generations, floors))
+        });
+        let (generations, floors) = stripes.map_err(|Corrupt| too_small(region.len()))?;
+        let hasher = TokenHasher::new(secret);
+        Ok(Self { region, geometry, hasher, generations, floors })
     }
 
     /// Whether an answer may be stored now. Called under the shard's lock, after its epoch was
     /// read, so that a purge either is seen here or empties the shard later.
-    fn admit(&self, entry: &Entry<'_>, now: UnixTime) -> Result<(), InsertError> {
+    fn admit(&self, key: &CacheKey, entry: &Entry<'_>, now: UnixTime) -> Result<(), InsertError> {
         let len = entry.answer.jwt().len();
         let longest = self.longest_jwt();
         if len > longest {
@@ -215,8 +261,8 @@ impl Zone {
         if Lifetime::from(entry).is_over(now) {
             return Err(InsertError::Expired);
         }
-        if entry.generation != self.generation() {
-            return Err(InsertError::Purged);
+        if entry.asked <= self.floor(key.token()) {
+            return Err(InsertError::Outdated);
         }
         Ok(())
     }
@@ -310,9 +356,40 @@ impl Zone {
         }
     }
 
-    fn next_generation(&self) {
-        self.region.zone_header().generation.fetch_add(1, Ordering::SeqCst);
+    fn next_generation_of(&self, token: TokenHash) {
+        next(self.generations.get(token.stripe()));
     }
+
+    /// The last question that was begun.
+    fn last_asked(&self) -> Asked {
+        Asked(self.region.zone_header().questions.load(Ordering::SeqCst))
+    }
+
+    /// The last question whose answer is not stored any more.
+    fn floor(&self, token: TokenHash) -> Asked {
+        let of_all = self.read_floor(&self.region.zone_header().floor);
+        let of_stripe = self.read_floor(self.floors.get(token.stripe()));
+        of_all.max(of_stripe)
+    }
+
+    /// Where memory was overwritten, a floor may be above all questions. It must not stay there, or
+    /// nothing would be stored any more.
+    fn read_floor(&self, word: &AtomicU64) -> Asked {
+        let floor = word.load(Ordering::SeqCst);
+        let Asked(last) = self.last_asked();
+        if floor > last {
+            _ = word.compare_exchange(floor, last, Ordering::SeqCst, Ordering::Relaxed);
+        }
+        Asked(floor.min(last))
+    }
+
+    fn raise_floor(&self, token: TokenHash, Asked(number): Asked) {
+        self.floors.get(token.stripe()).fetch_max(number, Ordering::SeqCst);
+    }
+}
+
+fn next(generation: &AtomicU64) {
+    generation.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Why a shard cannot be used just now.

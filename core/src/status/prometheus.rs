@@ -192,7 +192,10 @@ const USAGE: [(Family, Value); 12] = [
         |usage| usage.expirations,
     ),
     (
-        Family::counter("zone_refusals_total", "Answers not stored: too large, expired or purged."),
+        Family::counter(
+            "zone_refusals_total",
+            "Answers not stored: too large, expired or outdated.",
+        ),
         |usage| usage.refusals,
     ),
     (

@@ -148,12 +148,11 @@ fn an_answer_is_served_to_its_own_profile_alone() {
 }
 
 #[test]
-fn a_removed_token_is_a_miss() {
+fn a_forgotten_token_is_a_miss() {
     let zone = TestZone::new(MEGABYTE);
     zone.store_jwt("token", b"jwt");
 
-    assert!(zone.remove(&ALONE, &zone.key_of("token")));
-    assert!(!zone.remove(&ALONE, &zone.key_of("token")));
+    zone.forget(&ALONE, &zone.key_of("token"), zone.ask());
 
     assert!(!zone.has("token"));
     zone.assert_sound();

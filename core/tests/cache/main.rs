@@ -17,6 +17,7 @@ mod eviction;
 mod flights;
 mod memory;
 mod model;
+mod order;
 mod purge;
 mod random;
 mod regions;

@@ -166,7 +166,7 @@ pub fn fresh<'a>(zone: &Zone, jwt: &'a [u8]) -> Entry<'a> {
         fresh_until: UnixTime(100),
         stale_until: UnixTime(100),
         expires: None,
-        generation: zone.generation(),
+        asked: zone.ask(),
     }
 }
 

@@ -78,8 +78,7 @@ impl Model {
                 assert!(!found || self.known.contains_key(&key));
             }
             Operation::Remove(key) => {
-                let found = self.zone.remove(&ALONE, &self.key(key));
-                assert!(!found || self.known.contains_key(&key));
+                self.zone.forget(&ALONE, &self.key(key), self.zone.ask());
                 self.known.remove(&key);
             }
             Operation::PurgeToken(token) => {
@@ -124,7 +123,7 @@ impl Model {
             fresh_until: UnixTime(known.fresh_until),
             stale_until: UnixTime(known.stale_until),
             expires: known.expires.map(UnixTime),
-            generation: self.zone.generation(),
+            asked: self.zone.ask(),
         };
         let inserted = self.zone.insert(&ALONE, &self.key(key), entry, UnixTime(self.now));
         if known.is_over(self.now) {

@@ -41,27 +41,58 @@ fn a_purge_of_everything_leaves_nothing() {
 }
 
 #[test]
-fn every_purge_begins_a_generation() {
+fn every_purge_of_a_token_begins_a_generation_of_it() {
     let zone = TestZone::new(MEGABYTE);
-    let before = zone.generation();
+    let key = zone.key_of("token");
+    let before = zone.generation(&key);
 
-    zone.purge_token(&ALONE, b"unknown");
-    let between = zone.generation();
+    zone.purge_token(&ALONE, b"token");
+    let between = zone.generation(&key);
     zone.purge_all();
 
     assert_ne!(before, between);
-    assert_ne!(between, zone.generation());
+    assert_ne!(between, zone.generation(&key));
+}
+
+#[test]
+fn a_purge_leaves_the_copies_of_nearly_all_other_tokens_of_use() {
+    let zone = TestZone::new(10 * MEGABYTE);
+    let keys: Vec<_> = (0..10_000).map(|number| zone.key_of(&number.to_string())).collect();
+    let before: Vec<_> = keys.iter().map(|key| zone.generation(key)).collect();
+
+    zone.purge_token(&ALONE, b"purged");
+
+    let changed = keys.iter().zip(before).filter(|(key, before)| zone.generation(key) != *before);
+    assert!(changed.count() < 20);
 }
 
 #[test]
 fn an_answer_to_a_question_from_before_a_purge_is_not_stored() {
     let zone = TestZone::new(MEGABYTE);
-    let answer = fresh(&zone, b"jwt");
+    let answers = [fresh(&zone, b"jwt"), fresh(&zone, b"jwt")];
 
     zone.purge_token(&ALONE, b"token");
+    zone.purge_all();
 
-    assert_eq!(zone.store("token", answer), Err(InsertError::Purged));
-    assert!(!zone.has("token"));
+    for (token, answer) in ["token", "other"].into_iter().zip(answers) {
+        assert_eq!(zone.store(token, answer), Err(InsertError::Outdated), "{token}");
+        assert!(!zone.has(token), "{token}");
+    }
+}
+
+#[test]
+fn purges_of_a_token_keep_hardly_an_answer_about_others_from_being_stored() {
+    let zone = TestZone::new(10 * MEGABYTE);
+    let tokens: Vec<_> = (0..2_000).map(|number| number.to_string()).collect();
+    let answers: Vec<_> = tokens.iter().map(|_| fresh(&zone, b"jwt")).collect();
+
+    for _ in 0..100 {
+        zone.purge_token(&ALONE, b"purged");
+    }
+
+    let stored =
+        tokens.iter().zip(answers).filter(|(token, answer)| zone.store(token, *answer).is_ok());
+    assert!(stored.count() > 1_990);
 }
 
 #[test]
@@ -95,10 +126,10 @@ fn nothing_from_before_a_purge_is_found_after_it_returned() {
                 assert!(version >= oldest, "found {version} after {oldest} was purged");
                 continue;
             }
-            let generation = zone.generation();
+            let asked = zone.ask();
             let version = current.load(SeqCst).to_le_bytes();
             thread::yield_now();
-            let entry = Entry { generation, ..fresh(&zone, &version) };
+            let entry = Entry { asked, ..fresh(&zone, &version) };
             let _ = zone.insert(&process, &key, entry, NOW);
         }
     };

@@ -138,7 +138,7 @@ fn use_for_ever(path: &str) {
         let key = zone.key(&token.to_le_bytes(), Profile::new(&[]));
         let now = UnixTime(random.next() % 10);
         match random.below(16) {
-            0 => drop(zone.remove(&process, &key)),
+            0 => zone.forget(&process, &key, zone.ask()),
             1 => zone.purge_token(&process, &token.to_le_bytes()),
             2 => insert(&zone, &process, &key, Answer::Inactive, now),
             3..8 => {
@@ -161,10 +161,10 @@ fn insert(zone: &Zone, process: &RealProcess, key: &CacheKey, answer: Answer<'_>
         fresh_until: UnixTime(8),
         stale_until: UnixTime(9),
         expires: Some(UnixTime(10)),
-        generation: zone.generation(),
+        asked: zone.ask(),
     };
     match zone.insert(process, key, entry, now) {
-        Ok(()) | Err(InsertError::Expired | InsertError::Purged | InsertError::Busy) => {}
+        Ok(()) | Err(InsertError::Expired | InsertError::Outdated | InsertError::Busy) => {}
         Err(refusal) => panic!("{refusal}"),
     }
 }

@@ -9,6 +9,10 @@ use std::rc::Rc;
 const PAUSE: usize = 60_000;
 /// The most seconds by which the clock is ever wrong.
 const WRONG: i64 = 30;
+/// What happens to tokens that nobody here uses, one after the other.
+const STRANGERS: u64 = 1_000;
+/// Milliseconds between two of these: 20 a second.
+const BETWEEN_STRANGERS: u64 = 50;
 
 impl Simulation {
     pub fn accident(&mut self) {
@@ -24,6 +28,7 @@ impl Simulation {
             60..70 => self.set_clock(),
             70..90 => self.hang_up(),
             90..95 => self.go_down(),
+            95..97 => self.strangers(STRANGERS),
             _ => _ = self.check(),
         }
     }
@@ -61,6 +66,23 @@ impl Simulation {
         }
         self.bury(worker);
         true
+    }
+
+    /// Tokens that nobody here uses are purged, or turn out inactive, many a second.
+    pub fn strangers(&mut self, left: u64) {
+        self.tally.add(What::Stranger);
+        let token = u64::MAX - self.next_id();
+        match self.random.below(2) {
+            0 => self.purge(token),
+            _ => {
+                let request = self.request(token);
+                self.tally.add(What::Request);
+                self.exchange(request);
+            }
+        }
+        if left > 1 {
+            self.after(BETWEEN_STRANGERS, Event::Strangers(left - 1));
+        }
     }
 
     /// The server revokes a token, and has it purged.

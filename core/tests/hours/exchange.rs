@@ -39,6 +39,7 @@ impl Simulation {
         let (zone, process, key) = self.shared(&request);
         let now = self.monotonic_ms(request.worker);
         let timeout = self.locations[request.location].lock_timeout_ms;
+        let request = Request { waits_until: Some(deadline), ..request };
         match zone.follow(&*process, &key, flight, now, timeout) {
             Follow::Wait if now < deadline => self.wait(follower),
             Follow::Wait => {
@@ -51,7 +52,7 @@ impl Simulation {
             }
             Follow::Lead(ticket) => {
                 self.tally.add(What::TookOver);
-                self.ask(request, Some(ticket));
+                self.lead(request, ticket);
             }
             Follow::Landed(landing) => self.landed(request, landing),
         }
@@ -81,7 +82,7 @@ impl Simulation {
         let floor = self.ledger.floor(request.holder());
         let location = &self.locations[request.location];
         let cache = &mut self.workers.get_mut(&request.worker).unwrap().cache;
-        let jwt = cache.serve(&key, zone.generation(), now, |hit| {
+        let jwt = cache.serve(&key, zone.generation(&key), now, |hit| {
             let is_out_of_date = location.is_to_be_renewed(hit.fresh_until, now)
                 || hit.touch && zone.touch(&*process, &key, now) == Some(false);
             (!is_out_of_date).then(|| hit.jwt.to_vec())
@@ -95,7 +96,7 @@ impl Simulation {
     fn use_zone(&mut self, request: &Request, now: UnixTime) -> Found {
         let (zone, process, key) = self.shared(request);
         let floor = self.ledger.floor(request.holder());
-        let generation = zone.generation();
+        let generation = zone.generation(&key);
         self.purge_in_between(request);
         let mut jwt = Vec::new();
         let found = zone.lookup(&*process, &key, now, &mut jwt);
@@ -135,7 +136,12 @@ impl Simulation {
             Join::Follow(flight) => {
                 self.tally.add(What::Followed);
                 let timeout = self.locations[request.location].lock_timeout_ms;
-                let deadline = self.monotonic_ms(request.worker) + timeout;
+                let now = self.monotonic_ms(request.worker);
+                let deadline = request.waits_until.unwrap_or(now + timeout);
+                if now >= deadline {
+                    self.tally.add(What::TimedOut);
+                    return self.ask(request, None);
+                }
                 self.wait(Follower { request, flight, deadline, pause: 1 });
             }
         }
@@ -159,11 +165,12 @@ impl Simulation {
         let mut jwt = Vec::new();
         let found = zone.lookup(&*process, &key, self.now(request.worker), &mut jwt);
         self.purge_in_between(request);
-        let is_fresh = matches!(found, Lookup::Fresh { .. });
-        if is_fresh {
-            self.grant(request, &jwt, Way::Fresh, floor, what);
+        match found {
+            Lookup::Fresh { .. } => self.grant(request, &jwt, Way::Fresh, floor, what),
+            Lookup::Inactive { .. } => self.tally.add(What::Refused),
+            _ => return false,
         }
-        is_fresh
+        true
     }
 
     /// As `board`, but with a stale JWT that spares the waiting.
@@ -203,7 +210,7 @@ impl Simulation {
             Landing::NotStored => self.ask(request, None),
             Landing::Stored => {
                 if !self.use_stored_meanwhile(&request, What::HitOfFollower) {
-                    self.ask(request, None);
+                    self.exchange(request);
                 }
             }
             Landing::Inactive => self.fail(&request, &Refusal::InactiveToken),

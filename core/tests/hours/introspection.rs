@@ -5,7 +5,7 @@ use crate::server::{JWT_MEMBER, Reply};
 use crate::simulation::{Event, Request, Simulation};
 use crate::tally::What;
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{Answer, Entry, Generation, Landing, Ticket};
+use phantom_token_core::cache::{Answer, Asked, Entry, InsertError, Landing, Ticket};
 use phantom_token_core::freshness;
 use phantom_token_core::introspection::{self as answers, Verdict};
 use phantom_token_core::jwt::Jwt;
@@ -18,7 +18,7 @@ pub struct Question {
     pub ticket: Option<Ticket>,
     /// Nobody waits for it.
     pub is_background: bool,
-    generation: Generation,
+    place: Asked,
     asked: UnixTime,
     order: Order,
     reply: Option<Reply>,
@@ -73,18 +73,20 @@ impl Simulation {
         };
         let reply = question.reply.take().unwrap();
         let verdict = self.verdict(&question, &reply);
-        let stored = match &verdict {
+        let landing = match &verdict {
             Ok(jwt) => self.store_active(&question, &reply, jwt),
-            Err(Refusal::InactiveToken) => self.store_inactive(&question, &reply),
-            Err(Refusal::ExpiredToken) => self.forget_and(&question, None),
-            Err(_) => false,
+            Err(Refusal::IntrospectionFailed(failure)) => Some(Landing::Failed(failure.into())),
+            Err(refusal) => {
+                self.store_inactive(&question, &reply, refusal);
+                Some(Landing::Inactive)
+            }
         };
         self.purge_in_between(&question.request);
         let Request { worker, floor, .. } = question.request;
         if self.dies_before_landing(worker, &question) {
             return;
         }
-        self.land(&mut question, &verdict, stored);
+        self.land(&mut question, landing);
         let request = question.request;
         match verdict {
             _ if question.is_background => {}
@@ -96,13 +98,13 @@ impl Simulation {
     fn start(&mut self, request: Request, ticket: Option<Ticket>, is_background: bool) {
         self.tally.add(What::Introspection);
         let (zone, ..) = self.shared(&request);
-        let generation = zone.generation();
+        let place = zone.ask();
         let order = self.ledger.next();
         let question = Question {
             request,
             ticket,
             is_background,
-            generation,
+            place,
             asked: self.now(request.worker),
             order,
             reply: None,
@@ -147,14 +149,21 @@ impl Simulation {
         }
     }
 
-    fn store_active(&mut self, question: &Question, reply: &Reply, jwt: &Jwt<'_>) -> bool {
+    /// What to tell those who follow. Nothing, if one of them should ask once more.
+    fn store_active(
+        &mut self,
+        question: &Question,
+        reply: &Reply,
+        jwt: &Jwt<'_>,
+    ) -> Option<Landing> {
         let location = &self.locations[question.request.location];
         let (headers, policy) = (&reply.headers, &location.policy);
         let fresh_until =
             freshness::fresh_until(headers, policy, jwt.expires(), None, question.asked);
         let Some(fresh_until) = fresh_until else {
             self.tally.add(What::NotStorable);
-            return self.forget_and(question, None);
+            self.forget(question);
+            return Some(Landing::NotStored);
         };
         let may_be_stale = location.use_stale.is_on() && freshness::may_be_stale(headers, policy);
         let stored = self.store(
@@ -164,67 +173,69 @@ impl Simulation {
                 fresh_until,
                 stale_until: jwt.expires().filter(|_| may_be_stale).unwrap_or(fresh_until),
                 expires: jwt.expires(),
-                generation: question.generation,
+                asked: question.place,
             },
         );
-        if stored {
-            self.tally.add(What::Stored);
-            self.ledger.stored(jwt.as_bytes());
+        match stored {
+            Ok(()) => {
+                self.tally.add(What::Stored);
+                Some(Landing::Stored)
+            }
+            Err(error) => (!error.is_transient()).then_some(Landing::NotStored),
         }
-        stored
     }
 
-    fn store_inactive(&mut self, question: &Question, reply: &Reply) -> bool {
+    fn store_inactive(&mut self, question: &Question, reply: &Reply, refusal: &Refusal) {
+        self.forget(question);
+        if *refusal == Refusal::ExpiredToken {
+            return;
+        }
         let policy = &self.locations[question.request.location].policy;
         let fresh_until = freshness::inactive_until(&reply.headers, policy, None, question.asked);
-        self.forget_and(
-            question,
-            fresh_until.map(|fresh_until| Entry {
-                answer: Answer::Inactive,
-                fresh_until,
-                stale_until: fresh_until,
-                expires: None,
-                generation: question.generation,
-            }),
-        )
+        if let Some(fresh_until) = fresh_until {
+            let (answer, stale_until, asked) = (Answer::Inactive, fresh_until, question.place);
+            let entry = Entry { answer, fresh_until, stale_until, expires: None, asked };
+            let _ = self.store(question, entry);
+        }
     }
 
-    fn store(&mut self, question: &Question, entry: Entry<'_>) -> bool {
+    fn store(&mut self, question: &Question, entry: Entry<'_>) -> Result<(), InsertError> {
         let (zone, process, key) = self.shared(&question.request);
         let now = self.now(question.request.worker);
         self.workers.get_mut(&question.request.worker).unwrap().cache.remove(&key);
-        let stored = zone.insert(&*process, &key, entry, now).is_ok();
-        if !stored {
-            self.tally.add(What::NotAdmitted);
+        let stored = zone.insert(&*process, &key, entry, now);
+        match stored {
+            Ok(()) => self.ledger.kept(question.request.holder(), question.order),
+            Err(InsertError::Outdated)
+                if !self.ledger.is_outdated(question.request.holder(), question.order) =>
+            {
+                self.tally.add(What::KeptOutByOthers);
+            }
+            Err(_) => self.tally.add(What::NotAdmitted),
         }
         stored
     }
 
-    /// Drops what is stored for the token, and stores an entry in its place.
-    fn forget_and(&mut self, question: &Question, entry: Option<Entry<'_>>) -> bool {
+    /// Drops what is stored for the token.
+    fn forget(&mut self, question: &Question) {
         let (zone, process, key) = self.shared(&question.request);
-        let had_one = zone.remove(&*process, &key);
+        zone.forget(&*process, &key, question.place);
+        self.tally.add(What::DroppedOnRefresh);
+        self.ledger.dropped(question.request.holder(), question.order);
         self.purge_in_between(&question.request);
-        let stored = entry.is_some_and(|entry| self.store(question, entry));
-        if had_one || question.is_background {
-            zone.forget_copies();
-            self.tally.add(What::DroppedOnRefresh);
-            self.ledger.dropped(question.request.holder());
-        }
-        stored
     }
 
-    fn land(&mut self, question: &mut Question, verdict: &Result<Jwt<'_>, Refusal>, stored: bool) {
-        let landing = match verdict {
-            Ok(_) if stored => Landing::Stored,
-            Ok(_) => Landing::NotStored,
-            Err(Refusal::IntrospectionFailed(failure)) => Landing::Failed(failure.into()),
-            Err(_) => Landing::Inactive,
-        };
+    fn land(&mut self, question: &mut Question, landing: Option<Landing>) {
         let (zone, process, _) = self.shared(&question.request);
-        if let Some(ticket) = question.ticket.take() {
-            let now = self.monotonic_ms(question.request.worker);
-            zone.land(&*process, ticket, landing, now);
+        let Some(ticket) = question.ticket.take() else {
+            return;
+        };
+        match landing {
+            Some(landing) => {
+                let now = self.monotonic_ms(question.request.worker);
+                zone.land(&*process, ticket, landing, now);
+            }
+            None => zone.abandon(&*process, ticket),
         }
     }
 }

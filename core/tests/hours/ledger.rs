@@ -15,6 +15,8 @@ pub struct Ledger {
     purged: HashMap<u64, u64>,
     all_purged: u64,
     dropped: HashMap<Holder, u64>,
+    /// The last question whose answer was stored.
+    kept: HashMap<Holder, u64>,
 }
 
 /// A token, and the number of the location in which it was introspected.
@@ -29,7 +31,7 @@ pub struct Order(u64);
 pub struct Floor {
     /// The token's last purge: the question is later.
     purged: u64,
-    /// The last time it was dropped as inactive: it was stored later.
+    /// The last question that had it dropped as inactive or not storable: it was asked for later.
     dropped: u64,
 }
 
@@ -60,7 +62,6 @@ pub struct Serving<'a> {
 struct Written {
     holder: Holder,
     asked: Order,
-    stored: Option<Order>,
     /// The first second at which it is not fresh, unless it must not be stored.
     fresh_until: Option<u64>,
     may_be_stale: bool,
@@ -88,19 +89,12 @@ impl Ledger {
         let written = Written {
             holder,
             asked,
-            stored: None,
             fresh_until: fresh_until(promise, location, asked_at),
             may_be_stale,
             exp: promise.exp,
             digest: digest(&promise.jwt),
         };
         self.answers.insert(promise.serial, written);
-    }
-
-    /// Notes that a JWT is in the zone.
-    pub fn stored(&mut self, jwt: &[u8]) {
-        let stored = self.next();
-        self.answers.get_mut(&serial_of(jwt)).unwrap().stored = Some(stored);
     }
 
     /// Notes that the purge of a token has returned.
@@ -114,10 +108,26 @@ impl Ledger {
         Order(self.all_purged) = self.next();
     }
 
-    /// Notes that a token turned out to be inactive, and that its JWT was dropped.
-    pub fn dropped(&mut self, holder: Holder) {
-        let Order(dropped) = self.next();
-        self.dropped.insert(holder, dropped);
+    /// Notes that the answer to a question had the JWT of its token dropped.
+    pub fn dropped(&mut self, holder: Holder, Order(asked): Order) {
+        let dropped = self.dropped.entry(holder).or_default();
+        *dropped = asked.max(*dropped);
+    }
+
+    /// Notes that the answer to a question is in the zone.
+    pub fn kept(&mut self, holder: Holder, Order(asked): Order) {
+        let kept = self.kept.entry(holder).or_default();
+        *kept = asked.max(*kept);
+    }
+
+    /// Whether something has happened to a token since the question was asked.
+    pub fn is_outdated(&self, holder: Holder, Order(asked): Order) -> bool {
+        let Floor { purged, .. } = self.floor(holder);
+        // In whichever location: the zone knows floors by token.
+        let of_token = self.dropped.iter().filter(|((token, _), _)| *token == holder.0);
+        let dropped = of_token.map(|(_, &asked)| asked).max().unwrap_or_default();
+        let kept = self.kept.get(&holder).copied().unwrap_or_default();
+        asked <= purged.max(kept) || asked < dropped
     }
 
     /// What binds a request that looks into the cache now.
@@ -141,10 +151,7 @@ impl Ledger {
         if *way == Way::Own {
             return;
         }
-        assert!(
-            written.stored.is_some_and(|stored| stored.0 > floor.dropped),
-            "after it turned out inactive: {context}"
-        );
+        assert!(written.asked.0 > floor.dropped, "older than what had it dropped: {context}");
         let fresh_until = written.fresh_until.expect("stored against the server's will");
         let is_fresh = *now < fresh_until;
         assert!(is_fresh || *way == Way::Stale, "past its freshness: {context}");

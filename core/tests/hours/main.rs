@@ -32,14 +32,19 @@ mod tally;
 
 use simulation::Simulation;
 use std::{env, thread};
+use tally::What;
 
 const HOURS: u64 = 50;
 const SEED: u64 = 9068;
+/// So small that there is no room for all that is in use.
+const CROWDED: usize = 48 * 1024;
+/// With as many stripes as there are.
+const ROOMY: usize = 4 * 1024 * 1024;
 
 #[test]
 fn no_jwt_is_served_past_its_exp_or_to_another_token_or_after_its_purge() {
-    let seed = Seed(env::var("PHANTOM_SEED").map_or(SEED, |seed| seed.parse().unwrap()));
-    let mut simulation = Simulation::new(seed.0);
+    let seed = Seed::chosen();
+    let mut simulation = Simulation::new(seed.0, CROWDED);
 
     // Panics at the first JWT that must not be served.
     simulation.run(HOURS);
@@ -53,8 +58,32 @@ fn no_jwt_is_served_past_its_exp_or_to_another_token_or_after_its_purge() {
     }
 }
 
+#[test]
+fn what_happens_to_other_tokens_keeps_no_answer_from_being_stored() {
+    let seed = Seed::chosen();
+    let mut simulation = Simulation::new(seed.0, ROOMY);
+
+    simulation.run(HOURS / 2);
+
+    simulation.check();
+    let tally = &simulation.tally;
+    tally.assert_every_request_ended();
+    let (stored, harmed) = (tally.of(What::Stored), tally.of(What::KeptOutByOthers));
+    // Those of the same stripe: one in 4,096.
+    assert!(harmed * 500 < stored, "{tally:?}");
+    if seed.0 == SEED {
+        assert!(tally.of(What::Stranger) > 10_000, "too little happened to others: {tally:?}");
+    }
+}
+
 /// Named if the test fails.
 struct Seed(u64);
+
+impl Seed {
+    fn chosen() -> Self {
+        Self(env::var("PHANTOM_SEED").map_or(SEED, |seed| seed.parse().unwrap()))
+    }
+}
 
 impl Drop for Seed {
     fn drop(&mut self) {

@@ -17,8 +17,6 @@ use std::rc::Rc;
 const HOUR: u64 = 3_600_000;
 /// When it begins, in milliseconds since the epoch.
 const BEGIN: u64 = 1_800_000_000_000;
-/// So small that there is no room for all that is in use.
-const ZONE: usize = 48 * 1024;
 const WORKERS: usize = 3;
 const LIVE_TOKENS: usize = 40;
 /// The most milliseconds by which a worker's idea of the time lags behind.
@@ -61,6 +59,8 @@ pub struct Clock {
 pub enum Event {
     Requests,
     Accident,
+    /// So many things happen to tokens that nobody here uses.
+    Strangers(u64),
     /// The server makes up its mind.
     Decision(u64),
     /// Its answer is there.
@@ -91,6 +91,8 @@ pub struct Request {
     /// The number of the location.
     pub location: usize,
     pub is_bypassed: bool,
+    /// Until when it waits for others, once it has begun to.
+    pub waits_until: Option<u64>,
     /// What binds the answer to its own question.
     pub floor: Floor,
 }
@@ -104,8 +106,8 @@ pub struct Follower {
 }
 
 impl Simulation {
-    pub fn new(seed: u64) -> Self {
-        let memory = Memory::new(ZONE);
+    pub fn new(seed: u64, zone: usize) -> Self {
+        let memory = Memory::new(zone);
         memory.create().unwrap();
         let mut simulation = Self {
             random: Random(seed),
@@ -140,9 +142,10 @@ impl Simulation {
         while let Some(Reverse((at, _, event))) = self.events.pop() {
             self.clock.now = at;
             match event {
-                Event::Requests | Event::Accident if at >= end => {}
+                Event::Requests | Event::Accident | Event::Strangers(_) if at >= end => {}
                 Event::Requests => self.requests(),
                 Event::Accident => self.accident(),
+                Event::Strangers(left) => self.strangers(left),
                 Event::Decision(id) => self.decide(id),
                 Event::Answer(id) => self.resume(id),
                 Event::Look(id) => self.follow(id),
@@ -203,7 +206,7 @@ impl Simulation {
         }
     }
 
-    fn request(&mut self, token: u64) -> Request {
+    pub fn request(&mut self, token: u64) -> Request {
         // Most go to the first location.
         let location = [0, 0, 1, 1, 1, 2][self.random.below(6)];
         let bypass = self.locations[location].bypass;
@@ -212,6 +215,7 @@ impl Simulation {
             token,
             location,
             is_bypassed: bypass.is_some_and(|one_in| self.random.below(one_in) == 0),
+            waits_until: None,
             floor: self.ledger.floor((token, location)),
         }
     }

@@ -261,12 +261,12 @@ impl Airline {
             return Told::Found;
         }
         self.introspections.fetch_add(1, SeqCst);
-        let generation = self.world.zone.generation();
+        let asked = self.world.zone.ask();
         let era = self.era.load(SeqCst);
         thread::yield_now();
         if self.answer == Landing::Stored {
             let jwt = [JWT, &[era as u8]].concat();
-            let entry = self.world.fresh(&jwt, generation);
+            let entry = self.world.fresh(&jwt, asked);
             // Refused if there was a purge since.
             let _ = self.world.zone.insert(process, &self.world.key(TOKEN), entry, NOW);
         }

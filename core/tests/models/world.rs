@@ -3,7 +3,7 @@
 use crate::memory::{Memory, fresh};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{
-    self, CacheKey, Entry, Generation, InsertError, OwnerId, Process, Profile, Zone,
+    self, Asked, CacheKey, Entry, InsertError, OwnerId, Process, Profile, Zone,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -125,9 +125,9 @@ impl World {
         self.zone.insert(process, &self.key(token), fresh(&self.zone, jwt), UnixTime(0))
     }
 
-    /// An answer that is fresh, asked for at that generation.
-    pub fn fresh<'a>(&self, jwt: &'a [u8], generation: Generation) -> Entry<'a> {
-        Entry { generation, ..fresh(&self.zone, jwt) }
+    /// An answer that is fresh, and when it was asked for.
+    pub fn fresh<'a>(&self, jwt: &'a [u8], asked: Asked) -> Entry<'a> {
+        Entry { asked, ..fresh(&self.zone, jwt) }
     }
 
     /// The time, in milliseconds.

@@ -38,7 +38,7 @@ pub fn check_under_corruption(input: &[u8]) {
             }
             3 => _ = zone.insert(&ALONE, &key, zone.fresh(Answer::Inactive), now),
             4 => _ = zone.lookup(&ALONE, &key, now, &mut found),
-            5 => _ = zone.remove(&ALONE, &key),
+            5 => zone.forget(&ALONE, &key, zone.ask()),
             6 => _ = zone.check(&ALONE),
             _ => zone.memory.overwrite(at * 4 % LEN, &word.to_le_bytes()),
         }
