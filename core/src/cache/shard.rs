@@ -147,7 +147,8 @@ impl<'a> Shard<'a> {
         if flags == INACTIVE && get(&list.entries) >= self.geometry.inactive_limit() {
             self.evict(list, now)?;
         }
-        self.make_room(chunks_at_most(jwt.len()), now)?;
+        let reserve = if flags == INACTIVE { 0 } else { self.reserve_for_inactive() };
+        self.make_room(chunks_at_most(jwt.len()).saturating_add(reserve), now)?;
 
         let (number, header) = self.write_entry(jwt)?;
         set(&header.flags, flags);
@@ -224,6 +225,11 @@ impl<'a> Shard<'a> {
             return &self.header.active;
         }
         &self.header.inactive
+    }
+
+    /// The chunks that JWTs leave free, so that none has to go when a token turns out inactive.
+    fn reserve_for_inactive(&self) -> u32 {
+        self.geometry.inactive_limit().saturating_sub(get(&self.header.inactive.entries))
     }
 
     /// Evicts until `chunks` are free.

@@ -110,3 +110,40 @@ fn a_flood_of_inactive_tokens_evicts_only_its_own_kind() {
     assert!(usage.inactive * 64 * 32 <= usage.capacity, "{usage:?}");
     assert!(zone.has("99999"), "the latest are remembered");
 }
+
+#[test]
+fn tokens_that_turn_out_inactive_evict_no_jwt_from_a_full_zone() {
+    let zone = TestZone::new(512 * 1024);
+    let jwts: Vec<String> = (0..1_000).map(|number| format!("jwt {number}")).collect();
+    jwts.iter().for_each(|token| zone.store_jwt(token, &[b'j'; 1_200]));
+    let evictions = zone.usage().evictions;
+    assert!(evictions > 0, "the zone is full");
+
+    for number in 0..700 {
+        zone.store(&number.to_string(), zone.fresh(Answer::Inactive)).unwrap();
+    }
+
+    let usage = zone.check(&ALONE).unwrap();
+    assert_eq!(jwts.iter().filter(|token| zone.has(token)).count() as u64, usage.active);
+    assert_eq!(usage.active, 1_000 - evictions);
+    assert!(usage.inactive > 200 && zone.has("699"), "{usage:?}");
+}
+
+#[test]
+fn jwts_leave_the_share_of_inactive_tokens_free_whatever_came_before() {
+    let zone = TestZone::new(512 * 1024);
+    let mut random = Random(1);
+    for number in 0..20_000 {
+        let token = random.below(3_000).to_string();
+        match random.below(5) {
+            0 => zone.store(&token, zone.fresh(Answer::Inactive)).unwrap(),
+            1 => zone.forget(&ALONE, &zone.key_of(&token), zone.ask()),
+            _ => zone.store_jwt(&token, &vec![b'j'; random.below(6_000)]),
+        }
+        let usage = zone.usage();
+        let share = usage.capacity / 32 - 64;
+        let free = usage.capacity - usage.used;
+        assert!(usage.inactive * 64 + free >= share, "after {number}: {usage:?}");
+    }
+    zone.assert_sound();
+}
