@@ -12,6 +12,8 @@ use nginx_sys::{NGX_HTTP_SPECIAL_RESPONSE, ngx_int_t, ngx_table_elt_t};
 use phantom_token_core::UnixTime;
 use phantom_token_core::introspection::Body;
 
+#[cfg(ngx_feature = "http_cache")]
+use crate::nginx::bits::request::CACHED;
 use crate::nginx::buffers::{Buffer, Chain, Unreadable};
 use crate::nginx::headers;
 use crate::nginx::request::Request;
@@ -177,7 +179,7 @@ fn upstream_date(request: &Request) -> Option<&ngx_table_elt_t> {
 /// the present time into `valid_sec`. What holds is in the header of the cache's file.
 #[cfg(ngx_feature = "http_cache")]
 fn valid_until(request: &Request) -> Option<UnixTime> {
-    if request.raw().cached() == 0 {
+    if !CACHED.is_set(request.raw()) {
         return None;
     }
     // SAFETY: an answer from a cache has the cache's entry, with the beginning of its file in a

@@ -6,6 +6,7 @@ use nginx_sys::{
 };
 
 use crate::nginx::WorkerCell;
+use crate::nginx::bits::request::HEADER_SENT;
 use crate::nginx::buffers::Chain;
 use crate::nginx::rc;
 use crate::nginx::request::Request;
@@ -35,7 +36,7 @@ unsafe extern "C" fn header(r: *mut ngx_http_request_t) -> ngx_int_t {
     if let Some(mut request) = unsafe { Request::new(r) } {
         if let Some(introspection) = introspection_of(&request) {
             introspection.capture().take_head(request);
-            request.raw_mut().set_header_sent(1);
+            HEADER_SENT.set(request.raw_mut(), 1);
             return rc::OK;
         }
         if refusal::rewrite_header(request).is_err() {

@@ -11,12 +11,12 @@ use std::collections::HashMap;
 
 use nginx_sys::{
     ngx_event_t, ngx_handle_read_event, ngx_http_block_reading, ngx_http_test_reading,
-    ngx_post_event, ngx_posted_events,
 };
 use phantom_token_core::cache::{CacheKey, Flight, Follow, Zone};
 
 use crate::guard::Guard;
-use crate::nginx::event::{Event, monotonic_ms};
+use crate::nginx::bits::event::READY;
+use crate::nginx::event::{self, Event, monotonic_ms};
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::{WorkerCell, pool};
@@ -105,9 +105,9 @@ fn notice_hang_up(mut request: Request) -> Result<(), OutOfMemory> {
     // SAFETY: a live request has a connection, and that a read event.
     unsafe {
         let read = (*request.raw().connection).read;
-        if (*read).ready() == 1 {
+        if READY.is_set(&*read) {
             // It will not be reported again.
-            ngx_post_event(read, &raw mut ngx_posted_events);
+            event::post(read);
         } else if ngx_handle_read_event(read, 0) != rc::OK {
             return Err(OutOfMemory);
         }

@@ -6,6 +6,7 @@ use phantom_token_core::cache::Counter;
 use phantom_token_core::jwt::Jwt;
 
 use crate::guard::Guard;
+use crate::nginx::bits::variable_value::{NOT_FOUND, VALID};
 use crate::nginx::headers::HeadersIn;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
@@ -98,9 +99,9 @@ fn forget_variable(mut request: Request, is_shared: bool) -> Result<(), OutOfMem
     };
     // SAFETY: NGINX gave us the index, and a request has a place for each indexed variable.
     unsafe {
-        let variable = request.raw().variables.add(index);
-        (*variable).set_valid(0);
-        (*variable).set_not_found(0);
+        let variable = &mut *request.raw().variables.add(index);
+        VALID.set(variable, 0);
+        NOT_FOUND.set(variable, 0);
     }
     Ok(())
 }

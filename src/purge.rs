@@ -9,6 +9,7 @@ use ngx::ngx_log_error;
 use phantom_token_core::purge::Purge;
 use zeroize::Zeroizing;
 
+use crate::nginx::bits::request::REQUEST_BODY_IN_SINGLE_BUF;
 use crate::nginx::buffers::Chain;
 use crate::nginx::rc;
 use crate::nginx::request::Request;
@@ -29,7 +30,7 @@ pub unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     if request.raw().method != NGX_HTTP_POST as ngx_uint_t {
         return rc::NOT_ALLOWED;
     }
-    request.raw_mut().set_request_body_in_single_buf(1);
+    REQUEST_BODY_IN_SINGLE_BUF.set(request.raw_mut(), 1);
     // SAFETY: a live request; NGINX calls back when the body is there.
     let status = unsafe { ngx_http_read_client_request_body(r, Some(on_body)) };
     if status >= rc::SPECIAL_RESPONSE { status } else { rc::DONE }

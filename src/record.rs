@@ -10,6 +10,7 @@ use phantom_token_core::cache::{Counter, Profile};
 use crate::flight::Waiter;
 use crate::guard::Guard;
 use crate::introspection::Introspection;
+use crate::nginx::bits::request::{FILTER_FINALIZE, INTERNAL};
 use crate::nginx::headers::Header;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::{self, pool};
@@ -134,7 +135,7 @@ impl Record {
     /// The record that a request had where it was redirected from.
     fn from_before(request: &Request) -> Option<&Self> {
         // A subrequest finds the records of all requests in the pool that they share.
-        let redirected = request.raw().internal() == 1 || request.raw().filter_finalize() == 1;
+        let redirected = INTERNAL.is_set(request.raw()) || FILTER_FINALIZE.is_set(request.raw());
         if !redirected {
             return None;
         }

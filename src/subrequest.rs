@@ -12,6 +12,7 @@ use nginx_sys::{
 
 use crate::guard::Guard;
 use crate::introspection::Introspection;
+use crate::nginx::bits::request::{BACKGROUND, SUBREQUEST_IN_MEMORY, URI_CHANGES};
 use crate::nginx::event::Event;
 use crate::nginx::headers::HeadersIn;
 use crate::nginx::rc;
@@ -36,7 +37,7 @@ pub fn start(
     subrequest.raw_mut().variables = variables::fresh(request)?;
     let length = set_body(subrequest, form)?;
     set_headers(subrequest, request, guard, length)?;
-    if subrequest.raw().background() == 1 {
+    if BACKGROUND.is_set(subrequest.raw()) {
         keep_nudging(subrequest, introspection);
     }
     Ok(())
@@ -99,11 +100,11 @@ pub fn is_astray(subrequest: Request, endpoint: &[u8]) -> bool {
 /// server. It has the token and the credential, but not our callback. What it starts as does not
 /// come through the phases.
 pub fn is_astray_copy(subrequest: Request) -> bool {
-    let is_redirected = subrequest.raw().uri_changes() <= NGX_HTTP_MAX_URI_CHANGES;
+    let is_redirected = URI_CHANGES.get(subrequest.raw()) <= NGX_HTTP_MAX_URI_CHANGES.into();
     let mut parent = subrequest.parent();
     while let Some(ancestor) = parent {
         if introspection_of(&ancestor).is_some() {
-            return is_redirected && subrequest.raw().background() == 1;
+            return is_redirected && BACKGROUND.is_set(subrequest.raw());
         }
         parent = ancestor.parent();
     }
@@ -121,8 +122,8 @@ fn make(
     callback.data = ptr::from_ref(introspection).cast_mut().cast();
     // A background subrequest never becomes the active one, so one of its own must not wait for
     // that. Of one whose output goes to memory, NGINX never looks whether others are to be sent first.
-    let is_in_memory = request.raw().subrequest_in_memory();
-    let is_never_active = request.raw().background() == 1 || is_in_memory == 1;
+    let is_in_memory = SUBREQUEST_IN_MEMORY.is_set(request.raw());
+    let is_never_active = BACKGROUND.is_set(request.raw()) || is_in_memory;
     let flags = if introspection.is_in_background() || is_never_active {
         NGX_HTTP_SUBREQUEST_BACKGROUND
     } else {
@@ -133,7 +134,7 @@ fn make(
     // NGINX lets no subrequest whose output goes to memory, as SSI's `include set=` has it, make
     // another one, for the sake of that one's output. Ours has none.
     let mut parent = request;
-    parent.raw_mut().set_subrequest_in_memory(0);
+    SUBREQUEST_IN_MEMORY.set(parent.raw_mut(), 0);
     // SAFETY: the request is live; the endpoint lives as long as the configuration, the callback
     // as long as the request.
     let status = unsafe {
@@ -146,7 +147,7 @@ fn make(
             flags as ngx_uint_t,
         )
     };
-    parent.raw_mut().set_subrequest_in_memory(is_in_memory);
+    SUBREQUEST_IN_MEMORY.set(parent.raw_mut(), is_in_memory.into());
     if status != rc::OK {
         return Err(OutOfMemory);
     }
@@ -177,7 +178,7 @@ unsafe extern "C" fn done(
         return handed_on;
     }
     introspection.finish(subrequest, finalized);
-    let wakes_nobody = subrequest.raw().background() == 1;
+    let wakes_nobody = BACKGROUND.is_set(subrequest.raw());
     if let Some(parent) = subrequest.parent().filter(|_| wakes_nobody)
         && !introspection.is_in_background()
     {

@@ -9,6 +9,7 @@ use nginx_sys::{
 use ngx::http::HttpModuleMainConf as _;
 
 use crate::grant::BEARER;
+use crate::nginx::bits::variable_value::{LEN, NO_CACHEABLE, NOT_FOUND, VALID};
 use crate::nginx::rc;
 use crate::nginx::request::Request;
 use crate::record::{CacheStatus, Record, State};
@@ -118,13 +119,13 @@ unsafe fn get(
     };
     let record = Record::of(&request).or_else(|| Record::inherited(&request));
     match record.and_then(value) {
-        None => v.set_not_found(1),
+        None => NOT_FOUND.set(v, 1),
         Some(value) => {
-            v.set_valid(1);
-            v.set_no_cacheable(0);
-            v.set_not_found(0);
+            VALID.set(v, 1);
+            NO_CACHEABLE.set(v, 0);
+            NOT_FOUND.set(v, 0);
             // A value is far shorter than 256 MB.
-            v.set_len(u32::try_from(value.len).unwrap_or_default());
+            LEN.set(v, value.len as u64);
             v.data = value.data;
         }
     }

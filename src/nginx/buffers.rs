@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use nginx_sys::{ngx_buf_t, ngx_chain_t, ngx_read_file, off_t};
 
+use super::bits::buf::{IN_FILE, LAST_BUF, LAST_IN_CHAIN, MEMORY, MMAP, TEMPORARY};
 use super::request::{OutOfMemory, Request};
 
 /// A buffer whose data could not be read from its file, or that no memory was left for.
@@ -41,7 +42,7 @@ impl Buffer {
     /// Whether this is the end of the answer of a request or a subrequest.
     pub fn is_last(&self) -> bool {
         let buffer = self.raw();
-        buffer.last_buf() != 0 || buffer.last_in_chain() != 0
+        LAST_BUF.is_set(buffer) || LAST_IN_CHAIN.is_set(buffer)
     }
 
     /// The length of the buffer's data in bytes.
@@ -50,7 +51,7 @@ impl Buffer {
         if self.in_memory() {
             return (buffer.last as usize).saturating_sub(buffer.pos as usize);
         }
-        if buffer.in_file() == 0 {
+        if !IN_FILE.is_set(buffer) {
             return 0;
         }
         usize::try_from(buffer.file_last.saturating_sub(buffer.file_pos)).unwrap_or(0)
@@ -86,7 +87,7 @@ impl Buffer {
 
     fn in_memory(&self) -> bool {
         let buffer = self.raw();
-        buffer.temporary() != 0 || buffer.memory() != 0 || buffer.mmap() != 0
+        TEMPORARY.is_set(buffer) || MEMORY.is_set(buffer) || MMAP.is_set(buffer)
     }
 
     fn raw(&self) -> &ngx_buf_t {
@@ -131,9 +132,9 @@ pub unsafe fn over(
     buffer.pos = buffer.start;
     buffer.end = range.end.cast_mut();
     buffer.last = buffer.end;
-    buffer.set_memory(1);
-    buffer.set_last_buf((last && request.is_main()).into());
-    buffer.set_last_in_chain(last.into());
+    MEMORY.set(buffer, 1);
+    LAST_BUF.set(buffer, (last && request.is_main()).into());
+    LAST_IN_CHAIN.set(buffer, last.into());
     // SAFETY: the pool is the request's.
     let link =
         unsafe { nginx_sys::ngx_alloc_chain_link(request.pool()).as_mut() }.ok_or(OutOfMemory)?;

@@ -3,10 +3,27 @@
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 
-use nginx_sys::{
-    ngx_add_timer, ngx_current_msec, ngx_del_timer, ngx_delete_posted_event, ngx_event_t,
-    ngx_log_t, ngx_msec_t, ngx_post_event, ngx_posted_events,
-};
+use nginx_sys::{ngx_current_msec, ngx_event_t, ngx_log_t, ngx_msec_t};
+
+use super::bits::event::{POSTED, TIMER_SET};
+
+// In `inlines.c`.
+unsafe extern "C" {
+    fn phantom_token_add_timer(event: *mut ngx_event_t, timer: ngx_msec_t);
+    fn phantom_token_del_timer(event: *mut ngx_event_t);
+    fn phantom_token_post_event(event: *mut ngx_event_t);
+    fn phantom_token_delete_posted_event(event: *mut ngx_event_t);
+}
+
+/// Runs the handler of an event of NGINX's as soon as the present event is done with.
+///
+/// # Safety
+///
+/// The event is live until then, or until it is deleted.
+pub unsafe fn post(event: *mut ngx_event_t) {
+    // SAFETY: the caller's promise.
+    unsafe { phantom_token_post_event(event) };
+}
 
 /// Milliseconds of a clock that only goes forwards and is common to all workers.
 pub fn monotonic_ms() -> u64 {
@@ -39,18 +56,18 @@ impl Event {
     pub fn after(&self, milliseconds: u64) {
         self.cancel();
         // SAFETY: the event is not linked any more, and does not move.
-        unsafe { ngx_add_timer(self.0.get(), milliseconds as ngx_msec_t) };
+        unsafe { phantom_token_add_timer(self.0.get(), milliseconds as ngx_msec_t) };
     }
 
     /// Runs the handler as soon as the present event is done with.
     pub fn soon(&self) {
         // SAFETY: the event is ours.
-        if unsafe { (*self.0.get()).posted() == 1 } {
+        if POSTED.is_set(unsafe { &*self.0.get() }) {
             return;
         }
         self.cancel();
         // SAFETY: the event is not linked any more, and does not move.
-        unsafe { ngx_post_event(self.0.get(), &raw mut ngx_posted_events) };
+        unsafe { post(self.0.get()) };
     }
 
     /// Runs the handler no more.
@@ -58,11 +75,11 @@ impl Event {
         let event = self.0.get();
         // SAFETY: the event is ours, and linked exactly where its bits say.
         unsafe {
-            if (*event).timer_set() == 1 {
-                ngx_del_timer(event);
+            if TIMER_SET.is_set(&*event) {
+                phantom_token_del_timer(event);
             }
-            if (*event).posted() == 1 {
-                ngx_delete_posted_event(event);
+            if POSTED.is_set(&*event) {
+                phantom_token_delete_posted_event(event);
             }
         }
     }

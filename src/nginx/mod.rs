@@ -1,5 +1,6 @@
 //! NGINX's C interface, wrapped once per idea; the code above these wrappers is safe Rust.
 
+pub mod bits;
 pub mod buffers;
 pub mod conf;
 pub mod event;

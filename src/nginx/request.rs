@@ -12,6 +12,9 @@ use ngx::http::{
     HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
 };
 
+use super::bits::connection::ERROR;
+use super::bits::headers_in::CHUNKED;
+use super::bits::request::{INTERNAL, KEEPALIVE, POST_ACTION, URI_CHANGES};
 use super::headers::HeadersOut;
 use super::location;
 use crate::Module;
@@ -89,7 +92,7 @@ impl Request {
 
     /// Whether the request came to its location by an internal redirect or as a subrequest.
     pub fn is_internal(self) -> bool {
-        self.raw().internal() == 1
+        INTERNAL.is_set(self.raw())
     }
 
     /// Whether an upstream has sent the request here with `X-Accel-Redirect`.
@@ -102,19 +105,19 @@ impl Request {
     /// Whether the request has a body that the client may still be sending.
     pub fn has_body(self) -> bool {
         let headers = &self.raw().headers_in;
-        headers.content_length_n > 0 || headers.chunked() == 1
+        headers.content_length_n > 0 || CHUNKED.is_set(headers)
     }
 
     /// Whether the connection is closed after the request. NGINX has no other requests in mind than
     /// those of HTTP/1: a stream of HTTP/2 is never kept alive, and its connection is.
     pub fn is_last_of_connection(self) -> bool {
-        self.raw().keepalive() == 0 && self.raw().http_version < NGX_HTTP_VERSION_20 as ngx_uint_t
+        !KEEPALIVE.is_set(self.raw()) && self.raw().http_version < NGX_HTTP_VERSION_20 as ngx_uint_t
     }
 
     /// Whether the client has closed its connection.
     pub fn has_lost_its_client(self) -> bool {
         // SAFETY: a request always has a connection.
-        unsafe { (*self.raw().connection).error() == 1 }
+        ERROR.is_set(unsafe { &*self.raw().connection })
     }
 
     /// What NGINX says that it was doing in lines of the error log, behind "while".
@@ -126,8 +129,8 @@ impl Request {
     /// Keeps NGINX from the `post_action` of a request whose client has gone (`ngx_http_post_action()`
     /// in `ngx_http_request.c`): it takes this for a request that has been there.
     pub fn forbid_post_action(&mut self) {
-        self.raw_mut().set_post_action(1);
-        self.raw_mut().set_uri_changes(0);
+        POST_ACTION.set(self.raw_mut(), 1);
+        URI_CHANGES.set(self.raw_mut(), 0);
     }
 
     /// Whether the error pages that hold here are the server's: a location without any of its own has

@@ -2,6 +2,7 @@
 
 use nginx_sys::{ngx_http_output_filter, ngx_http_send_header, ngx_int_t, ngx_uint_t};
 
+use super::bits::request::HEADER_ONLY;
 use super::buffers;
 use super::headers::CACHE_CONTROL;
 use super::rc;
@@ -30,7 +31,7 @@ fn try_send(
     out.content_length_n = i64::try_from(body.len).unwrap_or_default();
     // SAFETY: a live request with a header that was not sent yet.
     let sent = unsafe { ngx_http_send_header(request.as_ptr()) };
-    if sent == rc::ERROR || sent > rc::OK || request.raw().header_only() == 1 {
+    if sent == rc::ERROR || sent > rc::OK || HEADER_ONLY.is_set(request.raw()) {
         return Ok(sent);
     }
     // SAFETY: as above, with a chain in the request's pool.
