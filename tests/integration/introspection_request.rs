@@ -3,7 +3,7 @@
 use std::fs;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use phantom_token_devkit::{Gateway, ReceivedRequest};
+use phantom_token_devkit::{Gateway, Installation, ReceivedRequest};
 
 #[test]
 fn it_is_a_form_with_the_token_and_nothing_else() {
@@ -20,7 +20,16 @@ fn it_is_a_form_with_the_token_and_nothing_else() {
     assert_eq!(request.header("accept"), Some("application/jwt"));
     let mut names = request.headers.names();
     names.sort();
-    assert_eq!(names, ["accept", "connection", "content-length", "content-type", "host"]);
+    assert_eq!(names, names_of_headers());
+}
+
+/// The names of all headers that an introspection has, in alphabetical order.
+pub fn names_of_headers() -> Vec<&'static str> {
+    let mut names = vec!["accept", "connection", "content-length", "content-type", "host"];
+    if Installation::get().keeps_upstreams_alive() {
+        names.retain(|&name| name != "connection");
+    }
+    names
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub struct Installation {
     pub nginx: PathBuf,
     /// The module: `PHANTOM_MODULE`, or the one that `scripts/build` leaves.
     pub module: PathBuf,
+    version: [u32; 3],
     build_options: String,
 }
 
@@ -35,7 +36,19 @@ impl Installation {
         let module = located("PHANTOM_MODULE", "ngx_http_phantom_token_module.so");
         let output = Command::new(&nginx).arg("-V").output().expect("to run nginx -V");
         let build_options = String::from_utf8_lossy(&output.stderr).into_owned();
-        Self { nginx, module, build_options }
+        let version = version(&build_options).expect("a version in what nginx -V prints");
+        Self { nginx, module, version, build_options }
+    }
+
+    /// Whether NGINX keeps connections to upstreams alive where nothing else is configured, as it does
+    /// since 1.29.7. Before, it says `Connection: close` to them.
+    pub fn keeps_upstreams_alive(&self) -> bool {
+        self.version >= [1, 29, 7]
+    }
+
+    /// Whether NGINX was built with what this option of `configure` stands for.
+    pub fn is_built(&self, option: &str) -> bool {
+        self.build_options.split_ascii_whitespace().any(|word| word == option)
     }
 
     /// Folders for temporary files inside the prefix, for the modules that are compiled in: a
@@ -43,10 +56,18 @@ impl Installation {
     fn temp_paths(&self) -> String {
         ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .into_iter()
-            .filter(|name| !self.build_options.contains(&format!("--without-http_{name}_module")))
+            .filter(|name| !self.is_built(&format!("--without-http_{name}_module")))
             .map(|name| format!("    {name}_temp_path temp/{name};\n"))
             .collect()
     }
+}
+
+/// The version of NGINX in what `nginx -V` prints.
+fn version(printed: &str) -> Option<[u32; 3]> {
+    let (_, rest) = printed.split_once("nginx/")?;
+    let version = rest.split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
+    let numbers: Vec<u32> = version.split('.').map_while(|number| number.parse().ok()).collect();
+    numbers.try_into().ok()
 }
 
 fn located(variable: &str, file: &str) -> PathBuf {
