@@ -1,5 +1,7 @@
 //! What the configuration says: inherited as NGINX does, checked, and resolved once.
 
+mod error;
+
 use core::cell::Cell;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
@@ -16,10 +18,11 @@ use phantom_token_core::stale::UseStale;
 use zeroize::Zeroizing;
 
 use crate::guard::Guard;
-use crate::nginx::conf::{Place, Predicates};
+use crate::nginx::conf::{ConfExt as _, Place, Predicates};
 use crate::nginx::location;
 use crate::server;
-use crate::zone::{CacheZone, MainConf, ZoneError};
+use crate::zone::{CacheZone, MainConf};
+use error::{Cause, MergeError, Problem};
 
 /// The directives of one level; what is not given there is inherited.
 #[derive(Clone, Default)]
@@ -76,8 +79,9 @@ pub enum OnOptions {
 }
 
 /// The configuration of a location, or of a server or the http block outside of any.
-#[derive(Default)]
 pub struct LocationConf {
+    /// Where the block begins.
+    begin: Place,
     pub settings: Settings,
     pub protection: Protection,
     /// Whether this worker has warned of it as an introspection location that clients can reach.
@@ -96,50 +100,27 @@ pub enum Protection {
 
 const WORKER_CACHE_ENTRIES: Option<NonZeroUsize> = NonZeroUsize::new(1024);
 
-/// Why the configuration of a location is not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum GuardError {
-    #[error(
-        "\"phantom_token on\" protects location \"{0}\" that has no \
-         \"phantom_token_introspection_endpoint\""
-    )]
-    NoEndpoint(String),
-    #[error(
-        "\"phantom_token on\" protects location \"{0}\" that is its own introspection endpoint: name \
-         another location, or, if it does lead to the authorization server, make it \"internal\""
-    )]
-    OwnEndpoint(String),
-    #[error("\"phantom_token_realm\" directive: {0}")]
-    Realm(ChallengeSyntaxError),
-    #[error("\"phantom_token_scopes\" or \"phantom_token_scope\" directive: {0}")]
-    Scope(ChallengeSyntaxError),
-    #[error("\"phantom_token_cache\": {0}")]
-    Zone(#[from] ZoneError),
-}
-
 impl LocationConf {
+    /// That of the block which the parser has come to.
+    pub fn new(cf: &ngx_conf_t) -> Self {
+        Self {
+            begin: cf.place(),
+            settings: Settings::default(),
+            protection: Protection::Off,
+            is_said_to_be_open: Cell::new(false),
+        }
+    }
+
     /// Takes over from the level above what is not set here, and resolves the result.
     /// (`ngx::http::Merge` has no way to say what is wrong.)
     ///
     /// # Errors
     ///
-    /// The error, and where the directive stands that caused it.
-    pub fn merge(&mut self, above: &Self, cf: &mut ngx_conf_t) -> Result<(), (GuardError, Place)> {
+    /// What is wrong with which directive in which location.
+    pub fn merge(&mut self, above: &Self, cf: &mut ngx_conf_t) -> Result<(), Box<MergeError>> {
         self.settings.inherit(&above.settings);
-        let Some((true, place)) = self.settings.enable.clone() else {
-            return Ok(());
-        };
-        let Some(endpoint) = self.settings.endpoint.clone() else {
-            if let Some(name) = reachable_location(cf) {
-                return Err((GuardError::NoEndpoint(name), place));
-            }
-            self.protection = Protection::NotConfigured;
-            return Ok(());
-        };
-        if let Some(name) = reachable_location(cf).filter(|name| name.as_bytes() == &*endpoint) {
-            return Err((GuardError::OwnEndpoint(name), place));
-        }
-        self.protection = Protection::On(Box::new(self.settings.guard(endpoint, &place, cf)?));
+        self.protection =
+            self.settings.protection(cf).map_err(|cause| cause.at(cf, &self.begin))?;
         Ok(())
     }
 }
@@ -178,12 +159,23 @@ impl Settings {
         or(&mut self.worker_cache, &above.worker_cache);
     }
 
-    fn guard(
-        &self,
-        endpoint: Rc<[u8]>,
-        on: &Place,
-        cf: &mut ngx_conf_t,
-    ) -> Result<Guard, (GuardError, Place)> {
+    fn protection(&self, cf: &mut ngx_conf_t) -> Result<Protection, Cause> {
+        let Some((true, on)) = &self.enable else {
+            return Ok(Protection::Off);
+        };
+        let Some(endpoint) = self.endpoint.clone() else {
+            if reachable_location(cf).is_some() {
+                return Err(Cause::protection(on, Problem::NoEndpoint));
+            }
+            return Ok(Protection::NotConfigured);
+        };
+        if reachable_location(cf).is_some_and(|name| name == &*endpoint) {
+            return Err(Cause::protection(on, Problem::OwnEndpoint));
+        }
+        Ok(Protection::On(Box::new(self.guard(endpoint, on, cf)?)))
+    }
+
+    fn guard(&self, endpoint: Rc<[u8]>, on: &Place, cf: &mut ngx_conf_t) -> Result<Guard, Cause> {
         let accept = self.accept.clone().unwrap_or_else(|| "application/jwt".into());
         let jwt_members = self
             .jwt_members
@@ -232,47 +224,52 @@ impl Settings {
         }
     }
 
-    fn challenge(&self, on: &Place) -> Result<Challenge, (GuardError, Place)> {
+    fn challenge(&self, on: &Place) -> Result<Challenge, Cause> {
         let joined = self.scope.as_ref().map(|(scopes, place)| (scopes.join(" "), place.clone()));
         let scopes = self.scopes.clone().or(joined);
         let realm = self.realm.as_ref().map_or("api", |(realm, _)| realm);
         let scope = scopes.as_ref().map(|(scope, _)| scope.as_str());
         Challenge::new(realm, scope, self.challenge_error.unwrap_or(true)).map_err(|error| {
-            let realm_place = self.realm.as_ref().map(|(_, place)| place.clone());
-            let scope_place = scopes.as_ref().map(|(_, place)| place.clone());
-            match error {
+            let (directive, set) = match error {
                 ChallengeSyntaxError::Realm(_) => {
-                    (GuardError::Realm(error), realm_place.unwrap_or_else(|| on.clone()))
+                    ("phantom_token_realm", self.realm.as_ref().map(|(_, place)| place))
                 }
-                ChallengeSyntaxError::Scope(_) => {
-                    (GuardError::Scope(error), scope_place.unwrap_or_else(|| on.clone()))
-                }
-            }
+                ChallengeSyntaxError::Scope(_) => (
+                    if self.scopes.is_some() {
+                        "phantom_token_scopes"
+                    } else {
+                        "phantom_token_scope"
+                    },
+                    scopes.as_ref().map(|(_, place)| place),
+                ),
+            };
+            let set = set.unwrap_or(on).clone();
+            Cause { directive, set, problem: Problem::Challenge(error) }
         })
     }
 
-    fn zone(
-        &self,
-        on: &Place,
-        cf: &mut ngx_conf_t,
-    ) -> Result<Option<NonNull<CacheZone>>, (GuardError, Place)> {
+    fn zone(&self, on: &Place, cf: &mut ngx_conf_t) -> Result<Option<NonNull<CacheZone>>, Cause> {
         let (name, place) = match &self.cache {
             Some((CacheChoice::Off, _)) => return Ok(None),
-            Some((CacheChoice::Zone(name), place)) => (Some(name.as_str()), place),
-            None => (None, on),
+            Some((CacheChoice::Zone(name), place)) => (Some(name.as_str()), Some(place)),
+            None => (None, None),
         };
-        MainConf::zone(cf, name).map(Some).map_err(|error| (error.into(), place.clone()))
+        MainConf::zone(cf, name).map(Some).map_err(|error| match place.cloned() {
+            Some(set) => {
+                Cause { directive: "phantom_token_cache", set, problem: Problem::Zone(error) }
+            }
+            None => Cause::protection(on, Problem::Zone(error)),
+        })
     }
 }
 
 /// The name of the location being merged, unless it is one that no request of a client gets to: the
 /// context of a server, an internal location, or one whose name has no leading slash.
-fn reachable_location(cf: &ngx_conf_t) -> Option<String> {
+fn reachable_location(cf: &ngx_conf_t) -> Option<&[u8]> {
     let core: &ngx_http_core_loc_conf_t = NgxHttpCoreModule::location_conf(cf)?;
     let name = location::name(core);
     let is_named = name.starts_with(b"@") && !location::is_internal(core);
-    let is_reachable = location::is_open(core) || is_named;
-    is_reachable.then(|| String::from_utf8_lossy(name).into_owned())
+    (location::is_open(core) || is_named).then_some(name)
 }
 
 /// What is asked, beside the token. Locations of the same name in two servers may lead to two

@@ -38,7 +38,7 @@ use core::ptr;
 use nginx_sys::{
     NGX_HTTP_MODULE, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t,
 };
-use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK, Pool};
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf};
 
 use crate::nginx::rc;
@@ -75,7 +75,7 @@ static CONTEXT: ngx_http_module_t = ngx_http_module_t {
     init_main_conf: None,
     create_srv_conf: None,
     merge_srv_conf: None,
-    create_loc_conf: Some(Module::create_loc_conf),
+    create_loc_conf: Some(create_loc_conf),
     merge_loc_conf: Some(merge_loc_conf),
 };
 
@@ -111,6 +111,17 @@ impl HttpModule for Module {
     }
 }
 
+/// NGINX calls this where a block begins, before it reads what is in it.
+unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: NGINX calls with a live parser, whose pool is the configuration's.
+    unsafe {
+        let Some(cf) = cf.as_ref() else {
+            return ptr::null_mut();
+        };
+        Pool::from_ngx_pool(cf.pool).allocate(LocationConf::new(cf)).cast()
+    }
+}
+
 unsafe extern "C" fn merge_loc_conf(
     cf: *mut ngx_conf_t,
     above: *mut c_void,
@@ -124,7 +135,7 @@ unsafe extern "C" fn merge_loc_conf(
     };
     match conf.merge(above, cf) {
         Ok(()) => NGX_CONF_OK,
-        Err((error, place)) => cf.refuse_at(&place, &error),
+        Err(error) => cf.refuse_merged(&error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What tells one `server` block from another, over reloads as well.
 
+use core::ptr;
 use std::collections::HashMap;
 
 use nginx_sys::{
@@ -29,9 +30,25 @@ pub fn identity(cf: &mut ngx_conf_t) -> Vec<u8> {
         main.identities = Identities(all(cf));
     }
     server
-        .and_then(|server| main.identities.0.get(&core::ptr::from_ref(server)))
+        .and_then(|server| main.identities.0.get(&ptr::from_ref(server)))
         .cloned()
         .unwrap_or_default()
+}
+
+/// What to call the server being merged in a message: its first name, or where it listens.
+pub fn title(cf: &ngx_conf_t) -> String {
+    let server: Option<&ngx_http_core_srv_conf_t> = NgxHttpCoreModule::server_conf(cf);
+    let server: Server = server.map_or(ptr::null(), ptr::from_ref);
+    let name = server_names(server).first().map(name).unwrap_or_default();
+    if !name.is_empty() {
+        return format!("server \"{}\"", String::from_utf8_lossy(name));
+    }
+    let ports =
+        NgxHttpCoreModule::main_conf(cf).map_or(ptr::null(), |core| core.ports.cast_const());
+    let addresses = addresses(ports).remove(&server).unwrap_or_default();
+    let addresses: Vec<_> =
+        addresses.iter().map(|address| String::from_utf8_lossy(address)).collect();
+    format!("the server on {}", addresses.join(", "))
 }
 
 fn all(cf: &ngx_conf_t) -> HashMap<Server, Vec<u8>> {
@@ -58,19 +75,22 @@ fn all(cf: &ngx_conf_t) -> HashMap<Server, Vec<u8>> {
 
 fn names(server: Server) -> Vec<u8> {
     let mut names = Vec::new();
-    // SAFETY: the pointer comes from NGINX's array of servers, all of which live as long as the
-    // configuration; `server_names` is an array of names.
-    let server_names = unsafe {
-        server
-            .as_ref()
-            .map_or(&[][..], |server| server.server_names.as_slice::<ngx_http_server_name_t>())
-    };
-    for name in server_names {
-        // SAFETY: a name lives in the pool of the configuration.
-        append(&mut names, unsafe { nginx::bytes(name.name) });
+    for server_name in server_names(server) {
+        append(&mut names, name(server_name));
     }
     append(&mut names, b"");
     names
+}
+
+fn server_names<'a>(server: Server) -> &'a [ngx_http_server_name_t] {
+    // SAFETY: the pointer comes from NGINX, whose servers live as long as the configuration;
+    // `server_names` is an array of names.
+    unsafe { server.as_ref().map_or(&[][..], |server| server.server_names.as_slice()) }
+}
+
+fn name(server_name: &ngx_http_server_name_t) -> &[u8] {
+    // SAFETY: a name lives in the pool of the configuration.
+    unsafe { nginx::bytes(server_name.name) }
 }
 
 fn addresses(ports: *const ngx_array_t) -> HashMap<Server, Vec<Vec<u8>>> {

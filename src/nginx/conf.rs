@@ -41,8 +41,8 @@ pub trait ConfExt {
     /// Logs an `[emerg]` that ends with the place of the directive at hand.
     fn refuse(&mut self, directive: &str, error: &dyn fmt::Display) -> *mut c_char;
 
-    /// Logs an `[emerg]` about an earlier place.
-    fn refuse_at(&mut self, place: &Place, error: &dyn fmt::Display) -> *mut c_char;
+    /// Logs an `[emerg]` about an earlier place, which the error names.
+    fn refuse_merged(&mut self, error: &dyn fmt::Display) -> *mut c_char;
 
     /// A path as the configuration means it: relative to the folder of the configuration.
     fn full_name(&mut self, path: &[u8]) -> Option<PathBuf>;
@@ -72,8 +72,8 @@ impl ConfExt for ngx_conf_t {
         NGX_CONF_ERROR
     }
 
-    fn refuse_at(&mut self, place: &Place, error: &dyn fmt::Display) -> *mut c_char {
-        ngx_log_error!(NGX_LOG_EMERG, self.log, "{}, set in {}", error, place);
+    fn refuse_merged(&mut self, error: &dyn fmt::Display) -> *mut c_char {
+        ngx_log_error!(NGX_LOG_EMERG, self.log, "{}", error);
         NGX_CONF_ERROR
     }
 

@@ -198,6 +198,65 @@ fn a_protected_location_without_an_endpoint_is_an_emerg() {
 }
 
 #[test]
+fn an_emerg_about_a_location_names_the_server_and_where_the_location_stands() {
+    let on = "phantom_token on;";
+    let ask = "phantom_token_introspection_endpoint /ask;";
+    let table = [
+        (
+            on.to_owned(),
+            "server_name b.example.com c.example.com;\nlocation / {}",
+            "phantom_token on",
+            "protects location \"/\" of server \"b.example.com\" in {file}:4, which has no \
+             \"phantom_token_introspection_endpoint\"",
+        ),
+        (
+            on.to_owned(),
+            "location / {\nphantom_token off;\nlocation /b { phantom_token on; } }",
+            "phantom_token on",
+            "protects location \"/b\" of the server on 127.0.0.1:8082 in {file}:5",
+        ),
+        (
+            format!("{on} {ask}"),
+            "server_name b.example.com;\nlocation ~ x {}\nlocation /ask {}",
+            "phantom_token on",
+            "protects location \"/ask\" of server \"b.example.com\" in {file}:5, which is its own \
+             introspection endpoint",
+        ),
+        (
+            format!("{ask} phantom_token_cache nowhere;"),
+            "server_name b.example.com;\nlocation / { phantom_token on; }",
+            "phantom_token_cache",
+            "is invalid in location \"/\" of server \"b.example.com\" in {file}:4: expected a zone",
+        ),
+        (
+            format!("{ask} phantom_token_realm 'é';"),
+            "server_name b.example.com;\nphantom_token on;",
+            "phantom_token_realm",
+            "is invalid in server \"b.example.com\" in {file}:1: ",
+        ),
+        (
+            format!("{ask} phantom_token_scope 'é';"),
+            "server_name b.example.com;\nlocation / {\nlocation ~ x { phantom_token on; } }",
+            "phantom_token_scope",
+            "is invalid in location \"x\" of server \"b.example.com\" in {file}:5: ",
+        ),
+    ];
+    for (http, server, directive, named) in table {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["a.conf", "b.conf"].map(|name| folder.path().join(name));
+        let of_first = "phantom_token off; location / { return 204; }";
+        fs::write(&first, format!("server {{ listen 127.0.0.1:8081; {of_first} }}")).unwrap();
+        fs::write(&second, format!("server {{\nlisten 127.0.0.1:8082;\n{server}\n}}")).unwrap();
+        let verdict = test_http(&format!("{http} include {}/*.conf;", folder.path().display()));
+
+        let named = named.replace("{file}", &second.display().to_string());
+        let emerg = emerg_of(&verdict);
+        assert!(emerg.starts_with(&format!("[emerg] \"{directive}\" in ")), "{emerg}");
+        assert!(emerg.contains(&named), "{named}: {emerg}");
+    }
+}
+
+#[test]
 fn a_server_block_without_an_endpoint_is_accepted_and_its_requests_get_500() {
     let gateway = Gateway::with_server(
         "phantom_token on;
