@@ -102,9 +102,14 @@ impl HttpModule for Module {
     }
 
     unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-        // SAFETY: NGINX calls with a live parser, once for a configuration, and in the order of
-        // its filters.
+        // SAFETY: NGINX calls with a live parser, once for a configuration, after it has merged all
+        // locations, and in the order of its filters.
         unsafe {
+            if let Some(cf) = cf.as_ref()
+                && let Some(main) = Module::main_conf(cf)
+            {
+                main.warn_of_unused(cf);
+            }
             filters::register();
             rc_of(access::register(cf))
         }

@@ -14,6 +14,7 @@ use ngx::ngx_log_error;
 use phantom_token_core::cache::{RegionError, WorkerCache, Zone};
 
 use crate::Module;
+use crate::nginx::conf::{ConfExt as _, Place};
 use crate::nginx::rc;
 use crate::nginx::{WorkerCell, conf};
 use crate::server::Identities;
@@ -36,6 +37,10 @@ pub struct MainConf {
 pub struct CacheZone {
     name: String,
     size: usize,
+    /// Where it is declared; nothing for the default one that is not.
+    declared: Option<Place>,
+    /// Whether a protected location uses it.
+    used: Cell<bool>,
     memory: OnceCell<Zone>,
     /// The most entries of a worker's own cache that a location asks for.
     local_entries: Cell<Option<NonZeroUsize>>,
@@ -60,6 +65,21 @@ pub enum ZoneError {
     NotAdded(String),
 }
 
+/// Why a zone takes memory for nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("\"phantom_token_cache_zone\": no protected location uses zone \"{name}\" in {declared}")]
+struct UnusedZone<'a> {
+    name: &'a str,
+    declared: &'a Place,
+}
+
+/// The name of a zone, as it is or behind `zone=`, as other directives of NGINX have it. What is left of
+/// another way to write it, such as `keys_zone=name`, is no name.
+pub fn zone_name(text: &str) -> Option<&str> {
+    let name = text.strip_prefix("zone=").unwrap_or(text);
+    (!name.is_empty() && !name.contains(['=', ':'])).then_some(name)
+}
+
 impl MainConf {
     /// Declares the zone of a `phantom_token_cache_zone`.
     ///
@@ -71,7 +91,8 @@ impl MainConf {
         let syntax = || ZoneError::Syntax(text.clone().into_owned());
         let (name, size) = text
             .rsplit_once(':')
-            .filter(|(name, _)| !matches!(*name, "" | "off"))
+            .and_then(|(name, size)| Some((zone_name(name)?, size)))
+            .filter(|(name, _)| *name != "off")
             .ok_or_else(syntax)?;
         let size = conf::size(size.as_bytes()).ok_or_else(syntax)?;
         // SAFETY: NGINX sets the size of a page before it reads its configuration.
@@ -82,10 +103,12 @@ impl MainConf {
         if self.find(name).is_some() {
             return Err(ZoneError::Duplicate(name.to_owned()));
         }
-        self.add(cf, name, size).map(drop)
+        let declared = cf.place();
+        self.add(cf, name, size, Some(declared)).map(drop)
     }
 
-    /// The zone of a name, or the default one, which is declared when it is first asked for.
+    /// The zone of a name, or the default one, which is declared when it is first asked for, for a
+    /// location that uses it.
     ///
     /// # Errors
     ///
@@ -93,10 +116,25 @@ impl MainConf {
     pub fn zone(cf: &mut ngx_conf_t, name: Option<&str>) -> Result<NonNull<CacheZone>, ZoneError> {
         let unknown = || ZoneError::Unknown(name.unwrap_or(DEFAULT_NAME).to_owned());
         let main = Module::main_conf_mut(cf).ok_or_else(unknown)?;
-        match main.find(name.unwrap_or(DEFAULT_NAME)) {
-            Some(zone) => Ok(zone),
-            None if name.is_some_and(|name| name != DEFAULT_NAME) => Err(unknown()),
-            None => main.add(cf, DEFAULT_NAME, DEFAULT_SIZE),
+        let zone = match main.find(name.unwrap_or(DEFAULT_NAME)) {
+            Some(zone) => zone,
+            None if name.is_some_and(|name| name != DEFAULT_NAME) => return Err(unknown()),
+            None => main.add(cf, DEFAULT_NAME, DEFAULT_SIZE, None)?,
+        };
+        // SAFETY: zones live in the pool of the configuration, as the list does.
+        unsafe { zone.as_ref() }.used.set(true);
+        Ok(zone)
+    }
+
+    /// Warns of each zone that is declared and that no protected location uses: it takes memory, and
+    /// what it was meant for is likely to use another one.
+    pub fn warn_of_unused(&self, cf: &ngx_conf_t) {
+        for zone in &self.zones {
+            // SAFETY: zones live in the pool of the configuration, as the list does.
+            let zone = unsafe { zone.as_ref() };
+            if let (Some(declared), false) = (&zone.declared, zone.used.get()) {
+                cf.warn(&UnusedZone { name: &zone.name, declared });
+            }
         }
     }
 
@@ -117,6 +155,7 @@ impl MainConf {
         cf: &mut ngx_conf_t,
         name: &str,
         size: usize,
+        declared: Option<Place>,
     ) -> Result<NonNull<CacheZone>, ZoneError> {
         let not_added = || ZoneError::NotAdded(name.to_owned());
         // SAFETY: the pool is the configuration's.
@@ -129,6 +168,8 @@ impl MainConf {
         let zone = CacheZone {
             name: name.to_owned(),
             size,
+            declared,
+            used: Cell::new(false),
             memory: OnceCell::new(),
             local_entries: Cell::new(None),
             local: WorkerCell::new(None),

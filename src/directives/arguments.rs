@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::conf::{CacheChoice, IgnoredHeaders, OnOptions};
 use crate::nginx::conf::{self, ConfExt as _};
+use crate::zone::zone_name;
 
 /// What is wrong with a directive's arguments.
 #[derive(Debug, thiserror::Error)]
@@ -142,11 +143,13 @@ pub(super) fn response_size(value: &[u8]) -> Result<usize, SettingError> {
 }
 
 pub(super) fn cache(value: &[u8]) -> Result<CacheChoice, SettingError> {
-    match value {
-        b"off" => Ok(CacheChoice::Off),
-        b"" => Err(unexpected("the name of a zone, or \"off\"", value)),
-        name => Ok(CacheChoice::Zone(text(name, "the name of a zone in UTF-8")?)),
+    const EXPECTED: &str = "the name of a zone, or \"off\"";
+    if value == b"off" {
+        return Ok(CacheChoice::Off);
     }
+    let text = text(value, EXPECTED)?;
+    let name = zone_name(&text).ok_or_else(|| unexpected(EXPECTED, value))?;
+    Ok(CacheChoice::Zone(name.to_owned()))
 }
 
 pub(super) fn time_or_off(value: &[u8]) -> Result<Option<Duration>, SettingError> {

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use super::rc;
 use super::request::Request;
 use nginx_sys::{
-    NGX_CONF_UNSET, NGX_LOG_EMERG, ngx_array_t, ngx_command_t, ngx_conf_full_name, ngx_conf_t,
-    ngx_http_set_predicate_slot, ngx_http_test_predicates, ngx_parse_size, ngx_parse_time,
-    ngx_str_t, ngx_uint_t,
+    NGX_CONF_UNSET, NGX_LOG_EMERG, NGX_LOG_WARN, ngx_array_t, ngx_command_t, ngx_conf_full_name,
+    ngx_conf_t, ngx_http_set_predicate_slot, ngx_http_test_predicates, ngx_parse_size,
+    ngx_parse_time, ngx_str_t, ngx_uint_t,
 };
 use ngx::core::NGX_CONF_ERROR;
 use ngx::{ngx_conf_log_error, ngx_log_error};
@@ -43,6 +43,9 @@ pub trait ConfExt {
 
     /// Logs an `[emerg]` about an earlier place, which the error names.
     fn refuse_merged(&mut self, error: &dyn fmt::Display) -> *mut c_char;
+
+    /// Logs a `[warn]`, which `nginx -t` shows, and a start.
+    fn warn(&self, warning: &dyn fmt::Display);
 
     /// A path as the configuration means it: relative to the folder of the configuration.
     fn full_name(&mut self, path: &[u8]) -> Option<PathBuf>;
@@ -75,6 +78,10 @@ impl ConfExt for ngx_conf_t {
     fn refuse_merged(&mut self, error: &dyn fmt::Display) -> *mut c_char {
         ngx_log_error!(NGX_LOG_EMERG, self.log, "{}", error);
         NGX_CONF_ERROR
+    }
+
+    fn warn(&self, warning: &dyn fmt::Display) {
+        ngx_log_error!(NGX_LOG_WARN, self.log, "{}", warning);
     }
 
     fn full_name(&mut self, path: &[u8]) -> Option<PathBuf> {

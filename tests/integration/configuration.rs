@@ -47,6 +47,9 @@ fn a_wrong_directive_is_an_emerg_that_names_file_line_and_directive() {
         ("phantom_token_max_response_size 0", "phantom_token_max_response_size"),
         ("phantom_token_cache", "phantom_token_cache"),
         ("phantom_token_cache nowhere", "nowhere"),
+        ("phantom_token_cache zone=nowhere", "got \"nowhere\""),
+        ("phantom_token_cache zone=", "phantom_token_cache"),
+        ("phantom_token_cache zone=zone=nowhere", "phantom_token_cache"),
         ("phantom_token_cache_valid", "phantom_token_cache_valid"),
         ("phantom_token_cache_valid soon", "phantom_token_cache_valid"),
         ("phantom_token_cache_valid -1s", "phantom_token_cache_valid"),
@@ -88,6 +91,13 @@ fn a_wrong_cache_zone_is_an_emerg_that_names_it() {
         "phantom_token_cache_zone name:1",
         "phantom_token_cache_zone name:1m name2:1m",
         "phantom_token_cache_zone off:1m",
+        "phantom_token_cache_zone zone=off:1m",
+        "phantom_token_cache_zone zone=:1m",
+        "phantom_token_cache_zone zone=name",
+        "phantom_token_cache_zone zone=zone=name:1m",
+        "phantom_token_cache_zone keys_zone=name:1m",
+        "phantom_token_cache_zone shared:name:1m",
+        "phantom_token_cache_zone zone=name:1m; phantom_token_cache_zone name:2m",
         "phantom_token_cache_zone name:1m; phantom_token_cache_zone name:2m",
     ];
     for directive in table {
@@ -175,6 +185,71 @@ fn a_zone_may_be_declared_after_the_location_that_uses_it() {
     );
 
     assert!(verdict.accepted, "{}", verdict.output);
+}
+
+#[test]
+fn a_zone_is_declared_and_used_by_its_name_in_either_spelling() {
+    for (declared, used) in [
+        ("phantom_token_cache_zone phantom_token:1m;", ""),
+        ("phantom_token_cache_zone zone=phantom_token:1m;", ""),
+        ("phantom_token_cache_zone zone=tokens:1m;", "phantom_token_cache tokens;"),
+        ("phantom_token_cache_zone tokens:1m;", "phantom_token_cache zone=tokens;"),
+        ("phantom_token_cache_zone zone=tokens:1m;", "phantom_token_cache zone=tokens;"),
+    ] {
+        let gateway = Gateway::with_http(&format!(
+            "{declared}
+             server {{
+                 listen 127.0.0.1:{{port}};
+                 location / {{
+                     phantom_token on;
+                     phantom_token_introspection_endpoint /introspection;
+                     {used}
+                     proxy_pass http://{{api}};
+                 }}
+                 location = /introspection {{ internal; proxy_pass http://{{as}}; }}
+                 location = /status {{ phantom_token_status; }}
+             }}"
+        ));
+        let status: serde_json::Value =
+            serde_json::from_str(&gateway.get("/status").send().text()).unwrap();
+
+        let zones = status["zones"].as_object().unwrap();
+        let name = if used.is_empty() { "phantom_token" } else { "tokens" };
+        assert_eq!(zones.keys().collect::<Vec<_>>(), [name], "{declared} {used}");
+        let log = gateway.error_log() + &gateway.log_named("stderr.log");
+        assert!(log.contains(&format!("cache zone \"{name}\" of 1048576 bytes")), "{log}");
+        assert!(!log.contains("[warn]"), "{log}");
+    }
+}
+
+#[test]
+fn a_zone_that_no_protected_location_uses_is_a_warning_that_names_it_and_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let zones = folder.path().join("zones.conf");
+    fs::write(
+        &zones,
+        "\nphantom_token_cache_zone used:1m;\nphantom_token_cache_zone zone=spare:1m;",
+    )
+    .unwrap();
+
+    let verdict = test_http(&format!(
+        "include {};
+         server {{
+             listen {{port}};
+             phantom_token_introspection_endpoint /introspection;
+             location / {{ phantom_token on; phantom_token_cache used; }}
+             location /open {{ phantom_token_cache spare; }}
+             location /uncached {{ phantom_token on; phantom_token_cache off; }}
+         }}",
+        zones.display()
+    ));
+
+    assert!(verdict.accepted, "{}", verdict.output);
+    let warnings: Vec<_> = verdict.output.lines().filter(|line| line.contains("[warn]")).collect();
+    let [warning] = warnings[..] else { panic!("{}", verdict.output) };
+    assert!(warning.contains("\"phantom_token_cache_zone\""), "{warning}");
+    assert!(warning.contains("\"spare\""), "{warning}");
+    assert!(warning.ends_with(&format!("in {}:3", zones.display())), "{warning}");
 }
 
 #[test]
