@@ -32,7 +32,8 @@ pub struct Settings {
     pub realm: Option<(String, Place)>,
     pub scopes: Option<(String, Place)>,
     pub scope: Option<(Vec<String>, Place)>,
-    pub credential: Option<Rc<ClientCredential>>,
+    /// `None` inside is `off`.
+    pub credential: Option<Option<Rc<ClientCredential>>>,
     pub accept: Option<Rc<str>>,
     pub jwt_members: Option<Rc<[String]>>,
     pub max_response_size: Option<usize>,
@@ -181,7 +182,7 @@ impl Settings {
             .jwt_members
             .clone()
             .unwrap_or_else(|| ["jwt".to_owned(), "phantom_token".to_owned()].into());
-        let credential = self.credential.clone();
+        let credential = self.credential.clone().flatten();
         let worker_cache = self.worker_cache.unwrap_or(WORKER_CACHE_ENTRIES);
         let zone = self.zone(on, cf)?;
         if let (Some(zone), Some(entries)) = (zone, worker_cache) {

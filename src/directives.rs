@@ -6,10 +6,10 @@ use core::ffi::{CStr, c_char, c_void};
 use core::{mem, ptr};
 
 use nginx_sys::{
-    NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2,
-    NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
-    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_t,
-    ngx_http_core_loc_conf_t, ngx_http_request_t, ngx_int_t, ngx_uint_t,
+    NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12,
+    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
+    NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_t, ngx_http_core_loc_conf_t, ngx_http_request_t,
+    ngx_int_t, ngx_uint_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
@@ -42,7 +42,7 @@ pub static mut COMMANDS: [ngx_command_t; 26] = [
         to.scope.get_or_insert_with(|| (Vec::new(), given.place())).0.push(scope);
         Ok(())
     }),
-    located(c"phantom_token_client_credential", NGX_CONF_TAKE2, |to, given| {
+    located(c"phantom_token_client_credential", NGX_CONF_TAKE12, |to, given| {
         once(&mut to.credential, arguments::credential(given.cf)?)
     }),
     located(c"phantom_token_introspection_accept_header", NGX_CONF_TAKE1, |to, given| {

@@ -25,6 +25,8 @@ pub(super) enum SettingError {
     Logged,
     #[error("expected {expected}, got \"{got}\"")]
     Unexpected { expected: &'static str, got: String },
+    #[error("expected {0}")]
+    Missing(&'static str),
     #[error("cannot read \"{}\" ({})", path.display(), reason(error))]
     File { path: PathBuf, error: io::Error },
     #[error("\"{}\" is empty", path.display())]
@@ -71,20 +73,29 @@ pub(super) fn endpoint(value: &[u8]) -> Result<Rc<[u8]>, SettingError> {
     Ok(value.into())
 }
 
-pub(super) fn credential(cf: &mut ngx_conf_t) -> Result<Rc<ClientCredential>, SettingError> {
-    let [id, secret] = cf.values().collect::<Vec<_>>()[..] else {
-        return Err(unexpected("a client id and a secret", b""));
+/// A credential; none for `off`, which ends an inherited one.
+pub(super) fn credential(
+    cf: &mut ngx_conf_t,
+) -> Result<Option<Rc<ClientCredential>>, SettingError> {
+    let (id, secret) = match cf.values().collect::<Vec<_>>()[..] {
+        [b"off"] => return Ok(None),
+        [id, secret] => (id, secret),
+        // It may be the secret, so it is not printed.
+        _ => return Err(SettingError::Missing("a client id and a secret, or \"off\"")),
     };
     if id.is_empty() {
         return Err(unexpected("a client id that is not empty", id));
     }
+    if secret.is_empty() {
+        return Err(SettingError::Missing(SECRET_EXPECTED));
+    }
     let Some(path) = secret.strip_prefix(b"file:") else {
-        return Ok(Rc::new(ClientCredential::new(id, secret)));
+        return Ok(Some(Rc::new(ClientCredential::new(id, secret))));
     };
     let (id, path) = (id.to_vec(), path.to_vec());
     let path = cf.full_name(&path).ok_or_else(|| unexpected("a path behind \"file:\"", &path))?;
     let secret = secret_in(path)?;
-    Ok(Rc::new(ClientCredential::new(&id, &secret)))
+    Ok(Some(Rc::new(ClientCredential::new(&id, &secret))))
 }
 
 fn secret_in(path: PathBuf) -> Result<Zeroizing<Vec<u8>>, SettingError> {
@@ -233,6 +244,11 @@ pub(super) fn options(value: &[u8]) -> Result<OnOptions, SettingError> {
 fn unexpected(expected: &'static str, got: &[u8]) -> SettingError {
     SettingError::Unexpected { expected, got: String::from_utf8_lossy(got).into_owned() }
 }
+
+/// RFC 6749 section 2.3.1 has a secret that is left out if it is empty, but not by HTTP Basic.
+const SECRET_EXPECTED: &str = "a secret that is not empty (where the authorization server wants none, \
+    leave the directive out, and set \"proxy_set_header Authorization\" in the introspection location \
+    if it wants the client id)";
 
 /// In bytes; longer ones do not fit into a header.
 const LONGEST_SECRET: usize = 4096;

@@ -28,6 +28,10 @@ fn a_wrong_directive_is_an_emerg_that_names_file_line_and_directive() {
         ("phantom_token_client_credential", "phantom_token_client_credential"),
         ("phantom_token_client_credential id", "phantom_token_client_credential"),
         ("phantom_token_client_credential '' secret", "phantom_token_client_credential"),
+        ("phantom_token_client_credential '' ''", "phantom_token_client_credential"),
+        ("phantom_token_client_credential id ''", "a secret that is not empty"),
+        ("phantom_token_client_credential OFF", "expected a client id and a secret, or \"off\" in"),
+        ("phantom_token_client_credential ''", "phantom_token_client_credential"),
         ("phantom_token_client_credential a b c", "phantom_token_client_credential"),
         (
             "phantom_token_client_credential id file:/does/not/exist",

@@ -105,3 +105,29 @@ fn the_endpoint_can_be_set_once_for_many_locations() {
 
     assert_eq!((statuses, granted), ([401, 401, 200], [200, 200]));
 }
+
+#[test]
+fn a_location_can_end_an_inherited_credential() {
+    let gateway = Gateway::with_server(
+        "phantom_token on;
+         phantom_token_introspection_endpoint /introspection;
+         phantom_token_client_credential gateway secret;
+         location / { proxy_pass http://{api}; }
+         location /other {
+             phantom_token_client_credential off;
+             proxy_pass http://{api};
+             location /other/inner { proxy_pass http://{api}; }
+         }",
+    );
+    gateway.activate("opaque");
+
+    let statuses = ["/", "/other", "/other/inner"]
+        .map(|path| gateway.get(path).bearer("opaque").send().status);
+
+    assert_eq!(statuses, [200; 3]);
+    let asked = gateway.authorization_server.requests();
+    let credentials: Vec<_> =
+        asked.iter().map(|request| request.headers.all("authorization")).collect();
+    // The two without one ask the same, and share the answer.
+    assert_eq!(credentials, [vec!["Basic Z2F0ZXdheTpzZWNyZXQ="], vec![]]);
+}
