@@ -81,7 +81,7 @@ pub static mut COMMANDS: [ngx_command_t; 26] = [
     located(c"phantom_token_cache_background_update", NGX_CONF_TAKE12, |to, given| {
         once(&mut to.background_update, arguments::background_update(&given.all())?)
     }),
-    located(c"phantom_token_cache_bypass", NGX_CONF_1MORE, |to, given| {
+    with_variables(c"phantom_token_cache_bypass", NGX_CONF_1MORE, |to, given| {
         once(&mut to.bypass, given.predicates()?)
     }),
     located(c"phantom_token_worker_cache", NGX_CONF_TAKE1, |to, given| {
@@ -154,6 +154,10 @@ const fn located(name: &'static CStr, arguments: u32, setter: Setter) -> ngx_com
     }
 }
 
+const fn with_variables(name: &'static CStr, arguments: u32, setter: Setter) -> ngx_command_t {
+    ngx_command_t { set: Some(set_with_variables), ..located(name, arguments, setter) }
+}
+
 const fn content(name: &'static CStr, set: Handler) -> ngx_command_t {
     command(name, NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, 0, set)
 }
@@ -174,6 +178,29 @@ unsafe extern "C" fn set_location(
     cmd: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
+    // SAFETY: NGINX calls a setter with a parser and our command.
+    if let (Some(cf), Some(cmd)) = unsafe { (cf.as_ref(), cmd.as_ref()) } {
+        warn_of_dollar(cf, cmd);
+    }
+    // SAFETY: NGINX calls both setters with the same.
+    unsafe { set_with_variables(cf, cmd, conf) }
+}
+
+/// Who writes a `$` may take it for a variable, and would get a gateway with the client id `$id`.
+fn warn_of_dollar(cf: &ngx_conf_t, cmd: &ngx_command_t) {
+    if cf.values().any(|value| value.contains(&b'$')) {
+        cf.warn_here(
+            conf::directive_name(&cmd.name),
+            &"takes no variables, a \"$\" is taken as it is",
+        );
+    }
+}
+
+unsafe extern "C" fn set_with_variables(
+    cf: *mut ngx_conf_t,
+    cmd: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
     // SAFETY: NGINX calls a setter with a parser, our command, and the location's configuration
     // that `create_loc_conf` made.
     let (Some(cf), Some(cmd), Some(conf)) =
@@ -181,7 +208,7 @@ unsafe extern "C" fn set_location(
     else {
         return NGX_CONF_ERROR;
     };
-    // SAFETY: only `located` makes commands with this function, and it puts a setter there.
+    // SAFETY: only `located` makes commands that lead here, and it puts a setter there.
     let set = unsafe { mem::transmute::<*mut c_void, Setter>(cmd.post) };
     match set(&mut conf.settings, &mut Given { cf, cmd }) {
         Ok(()) => NGX_CONF_OK,
@@ -241,6 +268,7 @@ unsafe extern "C" fn set_zone(
     let Some(main) = Module::main_conf_mut(cf) else {
         return NGX_CONF_ERROR;
     };
+    warn_of_dollar(cf, cmd);
     let argument = cf.values().next().unwrap_or_default().to_vec();
     match main.declare_zone(cf, &argument) {
         Ok(()) => NGX_CONF_OK,

@@ -44,6 +44,9 @@ pub trait ConfExt {
     /// Logs an `[emerg]` about an earlier place, which the error names.
     fn refuse_merged(&mut self, error: &dyn fmt::Display) -> *mut c_char;
 
+    /// Logs a `[warn]` that ends with the place of the directive at hand.
+    fn warn_here(&self, directive: &str, warning: &dyn fmt::Display);
+
     /// Logs a `[warn]`, which `nginx -t` shows, and a start.
     fn warn(&self, warning: &dyn fmt::Display);
 
@@ -78,6 +81,10 @@ impl ConfExt for ngx_conf_t {
     fn refuse_merged(&mut self, error: &dyn fmt::Display) -> *mut c_char {
         ngx_log_error!(NGX_LOG_EMERG, self.log, "{}", error);
         NGX_CONF_ERROR
+    }
+
+    fn warn_here(&self, directive: &str, warning: &dyn fmt::Display) {
+        self.warn(&format_args!("\"{directive}\" {warning} in {}", self.place()));
     }
 
     fn warn(&self, warning: &dyn fmt::Display) {

@@ -257,6 +257,39 @@ fn a_zone_that_no_protected_location_uses_is_a_warning_that_names_it_and_its_lin
 }
 
 #[test]
+fn a_dollar_where_there_are_no_variables_is_a_warning_that_does_not_print_the_value() {
+    let table = [
+        "phantom_token_client_credential $hidden secret",
+        "phantom_token_client_credential id pa$hidden",
+        "phantom_token_client_credential id ${hidden}",
+        "phantom_token_realm $hidden",
+        "phantom_token_scopes 'a $hidden'",
+        "phantom_token_scope $hidden",
+        "phantom_token_introspection_accept_header application/$hidden",
+        "phantom_token_jwt_claim jwt $hidden",
+    ];
+    for directive in table {
+        let verdict = test_directives(&format!("{directive};"));
+
+        let (name, _) = directive.split_once(' ').unwrap();
+        assert!(verdict.accepted, "{directive}: {}", verdict.output);
+        let warning = verdict.output.lines().find(|line| line.contains("[warn]"));
+        let warning = warning.unwrap_or_else(|| panic!("{directive}: {}", verdict.output));
+        assert!(warning.contains(&format!("\"{name}\"")), "{warning}");
+        assert!(warning.contains("nginx.conf:"), "{warning}");
+        assert!(!verdict.output.contains("hidden"), "{}", verdict.output);
+    }
+    let zone = test_http("phantom_token_cache_zone $zone:1m;");
+    assert!(
+        zone.output.contains("[warn] \"phantom_token_cache_zone\" takes no variables"),
+        "{}",
+        zone.output
+    );
+    let variables = test_directives("phantom_token_cache_bypass $arg_fresh;");
+    assert!(!variables.output.contains("[warn]"), "{}", variables.output);
+}
+
+#[test]
 fn a_protected_location_without_an_endpoint_is_an_emerg() {
     let table = [
         "server { listen {port}; location /things { phantom_token on; } }",
