@@ -1,5 +1,6 @@
 //! What the configuration says: inherited as NGINX does, checked, and resolved once.
 
+mod credential;
 mod error;
 
 use core::cell::Cell;
@@ -22,7 +23,9 @@ use crate::nginx::conf::{ConfExt as _, Place, Predicates};
 use crate::nginx::location;
 use crate::server;
 use crate::zone::{CacheZone, MainConf};
-use error::{Cause, MergeError, Problem};
+pub use credential::CredentialChoice;
+use credential::InheritedCredential;
+use error::{Cause, Context, MergeError, Problem};
 
 /// The directives of one level; what is not given there is inherited.
 #[derive(Clone, Default)]
@@ -32,8 +35,7 @@ pub struct Settings {
     pub realm: Option<(String, Place)>,
     pub scopes: Option<(String, Place)>,
     pub scope: Option<(Vec<String>, Place)>,
-    /// `None` inside is `off`.
-    pub credential: Option<Option<Rc<ClientCredential>>>,
+    pub credential: Option<CredentialChoice>,
     pub accept: Option<Rc<str>>,
     pub jwt_members: Option<Rc<[String]>>,
     pub max_response_size: Option<usize>,
@@ -119,10 +121,30 @@ impl LocationConf {
     ///
     /// What is wrong with which directive in which location.
     pub fn merge(&mut self, above: &Self, cf: &mut ngx_conf_t) -> Result<(), Box<MergeError>> {
+        let names_endpoint = self.settings.endpoint.is_some();
         self.settings.inherit(&above.settings);
+        if names_endpoint {
+            self.warn_of_inherited_credential(cf);
+        }
         self.protection =
             self.settings.protection(cf).map_err(|cause| cause.at(cf, &self.begin))?;
         Ok(())
+    }
+
+    fn warn_of_inherited_credential(&self, cf: &ngx_conf_t) {
+        let (Some(credential), Some(endpoint)) =
+            (&self.settings.credential, &self.settings.endpoint)
+        else {
+            return;
+        };
+        if let Some(first) = credential.set_for_other_than(endpoint) {
+            cf.warn(&InheritedCredential {
+                set: credential.place(),
+                first: String::from_utf8_lossy(first).into_owned(),
+                second: String::from_utf8_lossy(endpoint).into_owned(),
+                context: Context::of(cf, &self.begin),
+            });
+        }
     }
 }
 
@@ -141,7 +163,10 @@ impl Settings {
             or(&mut self.scopes, &above.scopes);
             or(&mut self.scope, &above.scope);
         }
-        or(&mut self.credential, &above.credential);
+        if self.credential.is_none() {
+            let of_above = above.credential.as_ref();
+            self.credential = of_above.map(|one| one.inherited_from(above.endpoint.as_ref()));
+        }
         or(&mut self.accept, &above.accept);
         or(&mut self.jwt_members, &above.jwt_members);
         or(&mut self.max_response_size, &above.max_response_size);
@@ -182,7 +207,7 @@ impl Settings {
             .jwt_members
             .clone()
             .unwrap_or_else(|| ["jwt".to_owned(), "phantom_token".to_owned()].into());
-        let credential = self.credential.clone().flatten();
+        let credential = self.credential.as_ref().and_then(CredentialChoice::credential).cloned();
         let worker_cache = self.worker_cache.unwrap_or(WORKER_CACHE_ENTRIES);
         let zone = self.zone(on, cf)?;
         if let (Some(zone), Some(entries)) = (zone, worker_cache) {

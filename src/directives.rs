@@ -15,7 +15,7 @@ use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
 
 use crate::Module;
-use crate::conf::{LocationConf, Settings};
+use crate::conf::{CredentialChoice, LocationConf, Settings};
 use crate::nginx;
 use crate::nginx::conf::{self, ConfExt as _, Place, Predicates};
 use crate::{purge, status};
@@ -43,7 +43,8 @@ pub static mut COMMANDS: [ngx_command_t; 26] = [
         Ok(())
     }),
     located(c"phantom_token_client_credential", NGX_CONF_TAKE12, |to, given| {
-        once(&mut to.credential, arguments::credential(given.cf)?)
+        let credential = arguments::credential(given.cf)?;
+        once(&mut to.credential, CredentialChoice::new(credential, given.place()))
     }),
     located(c"phantom_token_introspection_accept_header", NGX_CONF_TAKE1, |to, given| {
         once(&mut to.accept, arguments::media_type(given.first())?)

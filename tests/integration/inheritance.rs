@@ -1,6 +1,10 @@
 //! Directives in the http, server and location blocks.
 
+use std::fs;
+
 use phantom_token_devkit::{Gateway, expect};
+
+use crate::verdict::test_http;
 
 #[test]
 fn protection_is_inherited_from_the_http_block() {
@@ -130,4 +134,91 @@ fn a_location_can_end_an_inherited_credential() {
         asked.iter().map(|request| request.headers.all("authorization")).collect();
     // The two without one ask the same, and share the answer.
     assert_eq!(credentials, [vec!["Basic Z2F0ZXdheTpzZWNyZXQ="], vec![]]);
+}
+
+#[test]
+fn a_credential_that_another_endpoint_inherits_is_a_warning_where_it_was_set_beside_one() {
+    const CREDENTIAL: &str = "phantom_token_client_credential gateway secret;";
+    let table = [
+        // What is set beside an endpoint is likely to be for that one alone.
+        (
+            "",
+            "phantom_token_introspection_endpoint /a; {credential}",
+            "phantom_token_introspection_endpoint /b;",
+            Some("location \"/things\""),
+        ),
+        (
+            "phantom_token_introspection_endpoint /a; {credential}",
+            "phantom_token_introspection_endpoint /b;",
+            "",
+            Some("server \"api.example.com\""),
+        ),
+        (
+            "phantom_token_introspection_endpoint /a;",
+            "{credential}",
+            "phantom_token_introspection_endpoint /b; if ($arg_a) { return 204; }",
+            Some("location \"/things\""),
+        ),
+        // Elsewhere it is meant for all endpoints below, or for the very one.
+        ("", "{credential}", "phantom_token_introspection_endpoint /b;", None),
+        (
+            "{credential}",
+            "phantom_token_introspection_endpoint /a;",
+            "phantom_token_introspection_endpoint /b;",
+            None,
+        ),
+        (
+            "",
+            "phantom_token_introspection_endpoint /a; {credential}",
+            "phantom_token_introspection_endpoint /b; {credential}",
+            None,
+        ),
+        (
+            "",
+            "phantom_token_introspection_endpoint /a; {credential}",
+            "phantom_token_introspection_endpoint /b; phantom_token_client_credential off;",
+            None,
+        ),
+        (
+            "",
+            "phantom_token_introspection_endpoint /a; {credential}",
+            "phantom_token_introspection_endpoint /a;",
+            None,
+        ),
+        (
+            "",
+            "phantom_token_introspection_endpoint /a; phantom_token_client_credential off;",
+            "phantom_token_introspection_endpoint /b;",
+            None,
+        ),
+    ];
+    for (http, server, location, warned) in table {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("server.conf");
+        let text = format!(
+            "server {{
+                 listen {{port}}; server_name api.example.com; {server}
+                 location /things {{ phantom_token on; {location} }}
+             }}"
+        );
+        let [http, text] = [http, &text].map(|text| text.replace("{credential}", CREDENTIAL));
+        fs::write(&file, text.replace("{port}", "8080")).unwrap();
+
+        let verdict = test_http(&format!("{http} include {};", file.display()));
+
+        assert!(verdict.accepted, "{}", verdict.output);
+        let warnings: Vec<_> =
+            verdict.output.lines().filter(|line| line.contains("[warn]")).collect();
+        match (warned, &warnings[..]) {
+            (None, []) => {}
+            (Some(context), [warning]) => {
+                assert!(warning.contains("\"phantom_token_client_credential\" in "), "{warning}");
+                assert!(warning.contains("for endpoint \"/a\""), "{warning}");
+                assert!(warning.contains(context), "{warning}");
+                assert!(warning.contains(&format!("in {}", file.display())), "{warning}");
+                assert!(!warning.contains("secret"), "{warning}");
+            }
+            _ => panic!("{http} {server} {location}: {}", verdict.output),
+        }
+    }
 }
