@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::guard::Guard;
 use crate::nginx::conf::{ConfExt as _, Place, Predicates};
-use crate::nginx::location;
+use crate::nginx::{WorkerCell, location};
 use crate::server;
 use crate::zone::{CacheZone, MainConf};
 pub use credential::CredentialChoice;
@@ -236,6 +236,8 @@ impl Settings {
             background_update: self.background_update.flatten(),
             bypass: self.bypass,
             uses_worker_cache: worker_cache.is_some(),
+            location: location_name(cf),
+            not_storable_said: WorkerCell::default(),
         })
     }
 
@@ -287,6 +289,11 @@ impl Settings {
             None => Cause::protection(on, Problem::Zone(error)),
         })
     }
+}
+
+fn location_name(cf: &ngx_conf_t) -> String {
+    let core: Option<&ngx_http_core_loc_conf_t> = NgxHttpCoreModule::location_conf(cf);
+    String::from_utf8_lossy(core.map(location::name).unwrap_or_default()).into_owned()
 }
 
 /// The name of the location being merged, unless it is one that no request of a client gets to: the

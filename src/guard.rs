@@ -21,6 +21,8 @@ use crate::zone::CacheZone;
 
 /// All that protects a location.
 pub struct Guard {
+    /// The location's name, for the error log.
+    pub location: String,
     pub endpoint: Rc<[u8]>,
     pub accept: Rc<str>,
     pub credential: Option<Rc<ClientCredential>>,
@@ -43,6 +45,8 @@ pub struct Guard {
     pub background_update: Option<u64>,
     pub bypass: Option<Predicates>,
     pub uses_worker_cache: bool,
+    /// When this worker said last why an answer is not cached.
+    pub not_storable_said: WorkerCell<UnixTime>,
 }
 
 impl Guard {

@@ -9,7 +9,7 @@ use phantom_token_core::bearer::{self, OpaqueToken};
 use phantom_token_core::cache::{
     Answer, Asked, CacheKey, Counter, Entry, InsertError, Landing, Ticket, Zone,
 };
-use phantom_token_core::freshness;
+use phantom_token_core::freshness::{self, NotStored, Remedy};
 use phantom_token_core::introspection::{self as answers, Verdict, form_body};
 use phantom_token_core::jwt::Jwt;
 use phantom_token_core::refusal::Refusal;
@@ -191,14 +191,15 @@ impl Introspection {
     fn store_active(&self, captured: &Captured, jwt: &Jwt<'_>) -> Option<Landing> {
         let guard = self.guard();
         let head = &captured.head;
-        let fresh_until = freshness::fresh_until(
-            &head.headers,
-            &guard.freshness,
-            jwt.expires(),
-            head.valid_until,
-            self.asked,
-        );
-        let (Some(fresh_until), Some(asked)) = (fresh_until, self.order) else {
+        let (headers, policy) = (&head.headers, &guard.freshness);
+        let (exp, upper_bound) = (jwt.expires(), head.valid_until);
+        let fresh_until = freshness::fresh_until(headers, policy, exp, upper_bound, self.asked);
+        let fresh_until = fresh_until.inspect_err(|&reason| {
+            self.say_not_storable(reason, || {
+                Remedy::find(headers, policy, exp, upper_bound, self.asked)
+            });
+        });
+        let (Ok(fresh_until), Some(asked)) = (fresh_until, self.order) else {
             self.forget();
             return Some(Landing::NotStored);
         };
@@ -214,6 +215,13 @@ impl Introspection {
         match stored {
             Ok(()) => Some(Landing::Stored),
             Err(error) => (!error.is_transient()).then_some(Landing::NotStored),
+        }
+    }
+
+    fn say_not_storable(&self, reason: NotStored, remedy: impl FnOnce() -> Option<Remedy>) {
+        // Without a cache there is nothing to set.
+        if self.guard().zone().is_some() {
+            log::not_storable(self.log, self.guard(), reason, remedy);
         }
     }
 

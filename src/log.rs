@@ -1,20 +1,23 @@
 //! What the error log says.
 
-use nginx_sys::{NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_log_t, ngx_time, time_t};
+use nginx_sys::{NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_log_t};
 use ngx::ngx_log_error;
+use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{CacheKey, InsertError};
+use phantom_token_core::freshness::{NotStored, Remedy};
 use phantom_token_core::refusal::{Refusal, Severity};
 
 use crate::conf::LocationConf;
-use crate::nginx::WorkerCell;
+use crate::guard::Guard;
 use crate::nginx::request::Request;
+use crate::nginx::{self, WorkerCell};
+use crate::worker::now;
 
 /// One line for a refused request. NGINX adds the client, the server and the request.
 pub fn refusal(request: Request, refusal: &Refusal) {
     let level = level(refusal);
     let location = request.location_name();
-    // After a proxied introspection it would be "sending to client", which ends the sentence badly.
-    request.set_log_action(c"checking the token");
+    set_action(request.log());
     ngx_log_error!(
         level,
         request.log(),
@@ -98,16 +101,41 @@ pub fn redirected(subrequest: Request) {
 /// An answer that did not go into the cache. One that is too large for the zone will be so each time,
 /// so this is said once a minute.
 pub fn not_stored(log: *mut ngx_log_t, key: &CacheKey, error: &InsertError) {
-    if matches!(error, InsertError::Expired | InsertError::Outdated) || !is_due(&NOT_STORED) {
+    if matches!(error, InsertError::Expired | InsertError::Outdated) || !is_due(&NOT_STORED, MINUTE)
+    {
         return;
     }
     let key = key.log_prefix();
+    set_action(log);
     ngx_log_error!(
         NGX_LOG_WARN,
         log,
         "phantom_token: the answer for key {} is not cached: {}",
         key,
         error
+    );
+}
+
+/// An answer that must not be stored, as those of its kind. A location where nothing is ever cached
+/// works, so this is said once an hour.
+pub fn not_storable(
+    log: *mut ngx_log_t,
+    guard: &Guard,
+    reason: NotStored,
+    remedy: impl FnOnce() -> Option<Remedy>,
+) {
+    if !is_due(&guard.not_storable_said, HOUR) {
+        return;
+    }
+    set_action(log);
+    let remedy = remedy().map(|remedy| format!(": to cache it, set {remedy}")).unwrap_or_default();
+    ngx_log_error!(
+        NGX_LOG_WARN,
+        log,
+        "phantom_token: an introspection answer is not cached in location \"{}\", since {}{}",
+        guard.location,
+        reason,
+        remedy
     );
 }
 
@@ -138,7 +166,7 @@ pub fn renewal_failed(request: Request, refusal: &Refusal) {
 
 /// A location does without its cache, whose zone could not be used.
 pub fn no_cache(request: Request) {
-    if !is_due(&NO_CACHE) {
+    if !is_due(&NO_CACHE, MINUTE) {
         return;
     }
     let location = request.location_name();
@@ -150,17 +178,24 @@ pub fn no_cache(request: Request) {
     );
 }
 
-static NOT_STORED: WorkerCell<time_t> = WorkerCell::new(0);
-static NO_CACHE: WorkerCell<time_t> = WorkerCell::new(0);
+static NOT_STORED: WorkerCell<UnixTime> = WorkerCell::new(UnixTime(0));
+static NO_CACHE: WorkerCell<UnixTime> = WorkerCell::new(UnixTime(0));
+const MINUTE: u64 = 60;
+const HOUR: u64 = 3600;
 
-fn is_due(last: &WorkerCell<time_t>) -> bool {
-    let now = ngx_time();
-    // Also when the clock was set back.
-    let due = !(0..60).contains(&now.saturating_sub(last.get()));
+fn is_due(last: &WorkerCell<UnixTime>, seconds: u64) -> bool {
+    let now = now();
+    let due = last.get().is_over(seconds, now);
     if due {
         last.set(now);
     }
     due
+}
+
+/// What NGINX says that it was doing, behind "while". After a proxied introspection it would be
+/// "sending to client", which ends the sentence badly.
+fn set_action(log: *mut ngx_log_t) {
+    nginx::set_log_action(log, c"checking the token");
 }
 
 fn level(refusal: &Refusal) -> u32 {

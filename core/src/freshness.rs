@@ -3,12 +3,15 @@
 //! Where a field is malformed or contradicts itself the answer is stale: a token that is asked for
 //! once more costs a little, one that is honoured for too long is a hole.
 
+mod not_stored;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, PRAGMA, VARY};
 use http::{HeaderMap, HeaderValue};
 
 use crate::UnixTime;
+pub use not_stored::{NotStored, Remedy};
 
 /// What the configuration says about lifetimes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,24 +28,34 @@ pub struct Policy {
     pub ignore_expires: bool,
 }
 
-/// Until when an answer received at `now` is fresh; nothing if it must not be stored.
+/// Until when an answer received at `now` is fresh.
 ///
 /// The result is later than `now`, and never later than `exp` (the end of the JWT), than
 /// `upper_bound` (what is left in a cache that the answer came from) or than what `policy` allows.
-#[must_use]
+///
+/// # Errors
+///
+/// Why the answer must not be stored.
 pub fn fresh_until(
     headers: &HeaderMap,
     policy: &Policy,
     exp: Option<UnixTime>,
     upper_bound: Option<UnixTime>,
     now: UnixTime,
-) -> Option<UnixTime> {
-    let lifetime = match stated_lifetime(headers, policy, now) {
-        Stated::Nothing => policy.valid?.as_secs(),
-        Stated::Lifetime(lifetime) => lifetime.saturating_sub(age(headers)),
-        Stated::NotStorable => return None,
+) -> Result<UnixTime, NotStored> {
+    let (lifetime, if_zero) = match stated_lifetime(headers, policy, now) {
+        Stated::Nothing => (policy.valid.ok_or(NotStored::NoLifetime)?.as_secs(), NotStored::Valid),
+        Stated::Lifetime(lifetime, if_zero) => (lifetime.saturating_sub(age(headers)), if_zero),
+        Stated::NotStorable(reason) => return Err(reason),
     };
-    end(lifetime, policy, [exp, upper_bound], now)
+    end(lifetime, policy, [exp, upper_bound], now).ok_or_else(|| match lifetime {
+        0 => if_zero,
+        _ if policy.max_valid.is_some_and(|max_valid| max_valid.as_secs() == 0) => {
+            NotStored::MaxValid
+        }
+        _ if upper_bound.is_some_and(|bound| bound <= now) => NotStored::ProxyCache,
+        _ => NotStored::Jwt,
+    })
 }
 
 /// Until when it is remembered that a token is inactive; nothing if it is not to be.
@@ -59,8 +72,8 @@ pub fn inactive_until(
     let valid = policy.inactive_valid?.as_secs();
     let lifetime = match stated_lifetime(headers, policy, now) {
         Stated::Nothing => valid,
-        Stated::Lifetime(lifetime) => lifetime.saturating_sub(age(headers)).min(valid),
-        Stated::NotStorable => return None,
+        Stated::Lifetime(lifetime, _) => lifetime.saturating_sub(age(headers)).min(valid),
+        Stated::NotStorable(_) => return None,
     };
     end(lifetime, policy, [None, upper_bound], now)
 }
@@ -87,34 +100,34 @@ fn end(
 /// What the answer itself says about its freshness.
 enum Stated {
     Nothing,
-    /// In seconds; 0 is stale.
-    Lifetime(u64),
-    NotStorable,
+    /// In seconds, and what it means that none are left.
+    Lifetime(u64, NotStored),
+    NotStorable(NotStored),
 }
 
 fn stated_lifetime(headers: &HeaderMap, policy: &Policy, now: UnixTime) -> Stated {
     if elements(headers, VARY).any(|field_name| field_name == b"*") {
-        return Stated::NotStorable;
+        return Stated::NotStorable(NotStored::Vary);
     }
     let cache_control = CacheControl::of(headers, policy);
-    if cache_control.forbids_storing {
-        return Stated::NotStorable;
+    if let Some(reason) = cache_control.forbids_storing {
+        return Stated::NotStorable(reason);
     }
     if let Some(lifetime) = cache_control.s_maxage.or(cache_control.max_age) {
-        return Stated::Lifetime(lifetime);
+        return Stated::Lifetime(lifetime, NotStored::MaxAge);
     }
     if policy.ignore_expires || !headers.contains_key(EXPIRES) {
         return Stated::Nothing;
     }
     let expires = date(headers, EXPIRES).unwrap_or_default();
     let date = date(headers, DATE).unwrap_or(now);
-    Stated::Lifetime(expires.0.saturating_sub(date.0))
+    Stated::Lifetime(expires.0.saturating_sub(date.0), NotStored::Expires)
 }
 
 /// The directives of RFC 9111 section 5.2.2 that matter here. Lifetimes are in seconds.
 #[derive(Default)]
 struct CacheControl {
-    forbids_storing: bool,
+    forbids_storing: Option<NotStored>,
     must_revalidate: bool,
     s_maxage: Option<u64>,
     max_age: Option<u64>,
@@ -131,7 +144,8 @@ impl CacheControl {
         }
         if !headers.contains_key(CACHE_CONTROL) {
             cache_control.forbids_storing = elements(headers, PRAGMA)
-                .any(|directive| directive.eq_ignore_ascii_case(b"no-cache"));
+                .any(|directive| directive.eq_ignore_ascii_case(b"no-cache"))
+                .then_some(NotStored::Pragma);
         }
         cache_control
     }
@@ -142,11 +156,13 @@ impl CacheControl {
         let argument = halves.next().unwrap_or_default();
         if directive.contains(&b'"') && quoted(argument).is_none() {
             // It may have swallowed the directives after it.
-            self.forbids_storing = true;
+            self.forbid(NotStored::Malformed);
         }
         match name.as_slice() {
             // The forms with an argument, `no-cache="field"`, may be taken for those without.
-            b"no-store" | b"no-cache" | b"private" => self.forbids_storing = true,
+            b"no-store" => self.forbid(NotStored::NoStore),
+            b"no-cache" => self.forbid(NotStored::NoCache),
+            b"private" => self.forbid(NotStored::Private),
             b"must-revalidate" | b"proxy-revalidate" => self.must_revalidate = true,
             b"s-maxage" => {
                 // It has the meaning of `proxy-revalidate` too (RFC 9111 section 5.2.2.10).
@@ -156,6 +172,10 @@ impl CacheControl {
             b"max-age" => add_lifetime(&mut self.max_age, argument),
             _ => {}
         }
+    }
+
+    fn forbid(&mut self, reason: NotStored) {
+        self.forbids_storing.get_or_insert(reason);
     }
 }
 

@@ -14,8 +14,9 @@ pub mod response;
 pub mod variables;
 
 use core::cell::Cell;
+use core::ffi::CStr;
 
-use nginx_sys::ngx_str_t;
+use nginx_sys::{ngx_log_t, ngx_str_t};
 
 /// A variable of the process. No two pieces of code ever see it at once: whoever takes its value
 /// puts one back before it calls anything that could ask for it.
@@ -65,6 +66,15 @@ pub unsafe fn bytes<'a>(string: ngx_str_t) -> &'a [u8] {
     }
     // SAFETY: the caller vouches for `len` bytes at `data`, which is not null.
     unsafe { core::slice::from_raw_parts(string.data, string.len) }
+}
+
+/// Sets what NGINX says that it was doing in lines of a connection's log, behind "while".
+pub fn set_log_action(log: *mut ngx_log_t, action: &'static CStr) {
+    // SAFETY: a log that requests write to lives as long as its connection, and its action is only
+    // read.
+    if let Some(log) = unsafe { log.as_mut() } {
+        log.action = action.as_ptr().cast_mut();
+    }
 }
 
 /// An NGINX string over `bytes`, which NGINX reads and never writes. Whoever hands it on sees to it

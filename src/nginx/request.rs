@@ -1,6 +1,5 @@
 //! A request of NGINX, as the rest of the module sees it.
 
-use core::ffi::CStr;
 use core::ptr::NonNull;
 
 use nginx_sys::{
@@ -118,12 +117,6 @@ impl Request {
     pub fn has_lost_its_client(self) -> bool {
         // SAFETY: a request always has a connection.
         ERROR.is_set(unsafe { &*self.raw().connection })
-    }
-
-    /// What NGINX says that it was doing in lines of the error log, behind "while".
-    pub fn set_log_action(self, action: &'static CStr) {
-        // SAFETY: a connection has a log, whose action is only read.
-        unsafe { (*self.log()).action = action.as_ptr().cast_mut() };
     }
 
     /// Keeps NGINX from the `post_action` of a request whose client has gone (`ngx_http_post_action()`

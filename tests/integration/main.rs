@@ -34,6 +34,7 @@ mod introspection_request;
 mod introspection_transport;
 mod isolation;
 mod lifecycle;
+mod not_cached;
 mod other_tokens;
 mod purge;
 mod refused;

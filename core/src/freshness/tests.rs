@@ -21,7 +21,8 @@ fn headers(fields: &[(&str, &str)]) -> HeaderMap {
 
 /// The lifetime in seconds, or nothing if the answer must not be stored.
 fn lifetime_with(policy: Policy, fields: &[(&str, &str)]) -> Option<u64> {
-    fresh_until(&headers(fields), &policy, None, None, NOW).and_then(|end| end.0.checked_sub(NOW.0))
+    let end = fresh_until(&headers(fields), &policy, None, None, NOW).ok()?;
+    end.0.checked_sub(NOW.0)
 }
 
 fn lifetime(fields: &[(&str, &str)]) -> Option<u64> {
@@ -187,20 +188,109 @@ fn an_ignored_expires_leaves_the_configured_lifetime() {
 fn the_earliest_bound_is_the_end() {
     let fields = headers(&[("cache-control", "max-age=60")]);
     let at = |seconds| Some(after(NOW, seconds));
+    let fresh_until = |policy, exp, bound| fresh_until(&fields, &policy, exp, bound, NOW).ok();
     let max_valid =
         |seconds| Policy { max_valid: Some(Duration::from_secs(seconds)), ..Policy::default() };
-    assert_eq!(fresh_until(&fields, &max_valid(90), at(80), at(70), NOW), at(60));
-    assert_eq!(fresh_until(&fields, &max_valid(50), at(80), at(70), NOW), at(50));
-    assert_eq!(fresh_until(&fields, &max_valid(50), at(40), at(70), NOW), at(40));
-    assert_eq!(fresh_until(&fields, &max_valid(50), at(40), at(30), NOW), at(30));
-    assert_eq!(fresh_until(&fields, &max_valid(50), Some(NOW), None, NOW), None);
-    assert_eq!(fresh_until(&fields, &max_valid(0), None, None, NOW), None);
+    assert_eq!(fresh_until(max_valid(90), at(80), at(70)), at(60));
+    assert_eq!(fresh_until(max_valid(50), at(80), at(70)), at(50));
+    assert_eq!(fresh_until(max_valid(50), at(40), at(70)), at(40));
+    assert_eq!(fresh_until(max_valid(50), at(40), at(30)), at(30));
+    assert_eq!(fresh_until(max_valid(50), Some(NOW), None), None);
+    assert_eq!(fresh_until(max_valid(0), None, None), None);
 }
 
 #[test]
 fn a_huge_lifetime_is_cut_to_what_http_caches_can_count() {
     let fields = [("cache-control", "max-age=99999999999999999999999")];
     assert_eq!(lifetime(&fields), Some(1 << 31));
+}
+
+#[test]
+fn the_reason_why_an_answer_is_not_stored_is_the_one_that_decides() {
+    use NotStored::*;
+    let table: [(&[(&str, &str)], NotStored); 16] = [
+        (&[], NoLifetime),
+        (&[("cache-control", "public")], NoLifetime),
+        (&[("cache-control", "no-store")], NoStore),
+        (&[("cache-control", "max-age=60"), ("cache-control", "No-Store")], NoStore),
+        (&[("cache-control", "no-cache, no-store")], NoCache),
+        (&[("cache-control", "private, max-age=60")], Private),
+        (&[("pragma", "no-cache")], Pragma),
+        (&[("cache-control", "max-age=60, x=\"a")], Malformed),
+        (&[("cache-control", "max-age=60"), ("vary", "*")], Vary),
+        (&[("cache-control", "max-age=0")], MaxAge),
+        (&[("cache-control", "max-age=60"), ("age", "60")], MaxAge),
+        (&[("cache-control", "s-maxage=x, max-age=60")], MaxAge),
+        (&[("expires", "0")], Expires),
+        (&[("expires", "Tue, 14 Nov 2023 22:13:20 GMT")], Expires),
+        (&[("expires", "Tue, 14 Nov 2023 22:14:20 GMT"), ("age", "60")], Expires),
+        (&[("expires", "0"), ("cache-control", "max-age=0")], MaxAge),
+    ];
+    for (fields, reason) in table {
+        let stored = fresh_until(&headers(fields), &Policy::default(), None, None, NOW);
+        assert_eq!(stored, Err(reason), "{fields:?}");
+    }
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    for (policy, exp, bound, reason) in [
+        (Policy { valid: seconds(0), ..Policy::default() }, None, None, Valid),
+        (
+            Policy { valid: seconds(9), max_valid: seconds(0), ..Policy::default() },
+            None,
+            None,
+            MaxValid,
+        ),
+        (Policy { valid: seconds(9), ..Policy::default() }, Some(NOW), None, Jwt),
+        (Policy { valid: seconds(9), ..Policy::default() }, None, Some(NOW), ProxyCache),
+    ] {
+        let stored = fresh_until(&HeaderMap::new(), &policy, exp, bound, NOW);
+        assert_eq!(stored, Err(reason), "{policy:?}");
+    }
+}
+
+#[test]
+fn the_remedy_names_the_directives_that_are_missing_and_no_other() {
+    let default = Policy::default();
+    let valid = Policy { valid: Some(Duration::from_secs(30)), ..default };
+    let ignoring = Policy { ignore_cache_control: true, ..default };
+    const VALID: &str = "\"phantom_token_cache_valid\"";
+    let no_store = ("cache-control", "no-store");
+    let spring = [
+        ("cache-control", "no-cache, no-store, max-age=0, must-revalidate"),
+        ("pragma", "no-cache"),
+        ("expires", "0"),
+    ];
+    for (fields, policy, expected) in [
+        (&[][..], default, VALID.to_owned()),
+        (&[], ignoring, VALID.to_owned()),
+        (&[no_store], default, ignore("Cache-Control") + " and " + VALID),
+        (&[no_store], valid, ignore("Cache-Control")),
+        (&[no_store], ignoring, VALID.to_owned()),
+        (
+            &[no_store, ("expires", "Tue, 14 Nov 2023 22:14:20 GMT")],
+            default,
+            ignore("Cache-Control"),
+        ),
+        (&[("expires", "0")], valid, ignore("Expires")),
+        (&[("expires", "0")], ignoring, ignore("Cache-Control Expires") + " and " + VALID),
+        (&spring, default, ignore("Cache-Control Expires") + " and " + VALID),
+        (&spring, valid, ignore("Cache-Control Expires")),
+    ] {
+        let remedy = Remedy::find(&headers(fields), &policy, None, None, NOW);
+        assert_eq!(
+            remedy.map(|remedy| remedy.to_string()),
+            Some(expected),
+            "{fields:?} {policy:?}"
+        );
+    }
+    let vary = headers(&[("cache-control", "max-age=60"), ("vary", "*")]);
+    assert_eq!(Remedy::find(&vary, &default, None, None, NOW), None);
+    let none = Policy { max_valid: Some(Duration::ZERO), ..default };
+    assert_eq!(Remedy::find(&HeaderMap::new(), &none, None, None, NOW), None);
+    assert_eq!(Remedy::find(&HeaderMap::new(), &default, Some(NOW), None, NOW), None);
+}
+
+fn ignore(names: &str) -> String {
+    format!("\"phantom_token_cache_ignore_headers {names}\"")
 }
 
 fn cache_control() -> impl Strategy<Value = String> {
@@ -242,7 +332,7 @@ proptest! {
 
         let end = fresh_until(&headers(&fields), &policy, exp, upper_bound, UnixTime(now));
 
-        if let Some(UnixTime(end)) = end {
+        if let Ok(UnixTime(end)) = end {
             prop_assert!(end > now);
             prop_assert!(bounds.into_iter().flatten().all(|bound| end <= bound));
         }

@@ -160,7 +160,7 @@ impl Simulation {
         let (headers, policy) = (&reply.headers, &location.policy);
         let fresh_until =
             freshness::fresh_until(headers, policy, jwt.expires(), None, question.asked);
-        let Some(fresh_until) = fresh_until else {
+        let Ok(fresh_until) = fresh_until else {
             self.tally.add(What::NotStorable);
             self.forget(question);
             return Some(Landing::NotStored);

@@ -70,7 +70,7 @@ struct Case {
 
 impl Case {
     fn end(&self) -> Option<UnixTime> {
-        fresh_until(&self.headers, &self.policy, self.exp, self.upper_bound, self.now)
+        fresh_until(&self.headers, &self.policy, self.exp, self.upper_bound, self.now).ok()
     }
 
     fn with(&self, name: HeaderName, value: &'static str) -> Self {
