@@ -45,6 +45,15 @@ impl AuthorizationServer {
         (Self { server, script }, certificate)
     }
 
+    /// Starts one that speaks TLS to clients that ask for that name (SNI) and to no others, with a
+    /// certificate for it by a certificate authority of its own; gives the authority's certificate
+    /// in PEM too.
+    pub fn start_with_tls_by_name(name: &str) -> (Self, String) {
+        let script = Arc::new(Script::default());
+        let (server, authority) = Server::on_tls_by_name(name, respond(script.clone()));
+        (Self { server, script }, authority)
+    }
+
     /// The address as `proxy_pass http://...` or `server` in an `upstream` takes it.
     pub fn address(&self) -> &str {
         self.server.address()

@@ -11,18 +11,22 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     task::{JoinHandle, JoinSet},
 };
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedKey, DnType, IsCa, Issuer, KeyPair,
+    generate_simple_self_signed,
+};
 use tokio_rustls::{
-    TlsAcceptor,
+    LazyConfigAcceptor,
     rustls::{
         ServerConfig,
         crypto::ring,
         pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+        server::Acceptor,
     },
     server::TlsStream,
 };
@@ -56,11 +60,25 @@ impl Server {
     /// Listens on a free port for TLS, with a self-signed certificate for that name; gives the
     /// certificate in PEM too.
     pub(crate) fn on_tls(name: &str, respond: Arc<Respond>) -> (Self, String) {
-        let (acceptor, certificate) = tls(name);
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed([name.to_owned()]).expect("a certificate");
+        let tls = Tls { config: tls(&cert, &signing_key), only_name: None };
+        (Self::on_tls_as(tls, respond), cert.pem())
+    }
+
+    /// Listens on a free port for TLS with clients that ask for that name, which has a certificate by
+    /// an authority of its own; gives the authority's certificate in PEM too.
+    pub(crate) fn on_tls_by_name(name: &str, respond: Arc<Respond>) -> (Self, String) {
+        let (authority, cert, key) = certified(name);
+        let tls = Tls { config: tls(&cert, &key), only_name: Some(name.to_owned()) };
+        (Self::on_tls_as(tls, respond), authority.pem())
+    }
+
+    fn on_tls_as(tls: Tls, respond: Arc<Respond>) -> Self {
         let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0"));
         let listener = listener.expect("a free port to listen on");
         let address = listener.local_addr().expect("the address listened on").to_string();
-        (Self::serve(Listener::Tls(listener, acceptor), address, respond), certificate)
+        Self::serve(Listener::Tls(listener, tls), address, respond)
     }
 
     /// Listens on a unix socket at that path.
@@ -161,9 +179,32 @@ impl fmt::Debug for Journal {
 
 enum Listener {
     Tcp(TcpListener),
-    Tls(TcpListener, TlsAcceptor),
+    Tls(TcpListener, Tls),
     Unix(UnixListener),
 }
+
+/// How a server speaks TLS.
+struct Tls {
+    config: Arc<ServerConfig>,
+    /// The name that clients have to ask for.
+    only_name: Option<String>,
+}
+
+impl Tls {
+    async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let asked = start.client_hello().server_name().map(str::to_owned);
+        if self.only_name.is_some() && self.only_name != asked {
+            start.io.write_all(&UNRECOGNIZED_NAME).await?;
+            return Err(io::Error::other("a client asks for another name"));
+        }
+        start.into_stream(self.config.clone()).await
+    }
+}
+
+/// A fatal alert in a record of TLS 1.2, which is how it goes out in 1.3 as well before the server has
+/// answered (RFC 8446 sections 5.1 and 6).
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 /// A connection that can also be reset.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
@@ -201,9 +242,9 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok(Box::new(stream))
             }
-            Self::Tls(listener, acceptor) => {
+            Self::Tls(listener, tls) => {
                 let (stream, _) = listener.accept().await?;
-                Ok(Box::new(acceptor.accept(stream).await?))
+                Ok(Box::new(tls.accept(stream).await?))
             }
             Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
         }
@@ -248,15 +289,28 @@ async fn next_request(
     }
 }
 
-fn tls(name: &str) -> (TlsAcceptor, String) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed([name.to_owned()]).expect("a certificate");
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+fn tls(cert: &Certificate, key: &KeyPair) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|config| {
             config.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key)
-        })
-        .expect("a TLS configuration");
-    (TlsAcceptor::from(Arc::new(config)), cert.pem())
+        });
+    Arc::new(config.expect("a TLS configuration"))
+}
+
+/// A new certificate authority, and a certificate for that name by it with its key.
+fn certified(name: &str) -> (Certificate, Certificate, KeyPair) {
+    let mut of_authority = CertificateParams::new([]).expect("names");
+    of_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().expect("a key");
+    // Two authorities of one name would be one that has got a new key.
+    let common_name = format!("Authority {:x?}", &authority_key.public_key_raw()[1..9]);
+    of_authority.distinguished_name.push(DnType::CommonName, common_name);
+    let authority = of_authority.self_signed(&authority_key).expect("a certificate");
+    let issuer = Issuer::new(of_authority, authority_key);
+
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new([name.to_owned()]).expect("a name");
+    (authority, params.signed_by(&key, &issuer).expect("a certificate"), key)
 }

@@ -37,6 +37,7 @@ mod lifecycle;
 mod not_cached;
 mod other_tokens;
 mod purge;
+mod readme;
 mod refused;
 mod reload_cache;
 mod request_body;
