@@ -2,7 +2,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ const LOOK_OUT: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct Request {
     address: SocketAddr,
+    source: Option<IpAddr>,
     method: String,
     target: String,
     headers: Vec<(String, Vec<u8>)>,
@@ -26,12 +27,19 @@ impl Request {
     pub fn new(address: SocketAddr, method: &str, target: &str) -> Self {
         Self {
             address,
+            source: None,
             method: method.to_owned(),
             target: target.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
         }
         .header("Host", "localhost")
+    }
+
+    /// Sends the request from that address, of which a loopback interface has many.
+    pub fn from_address(mut self, source: impl Into<IpAddr>) -> Self {
+        self.source = Some(source.into());
+        self
     }
 
     /// Adds a header field.
@@ -85,7 +93,11 @@ impl Request {
 
     /// Sends the request on a connection of its own and reads the answer.
     pub fn send(&self) -> Response {
-        self.send_on(&mut Connection::open(self.address))
+        let connection = match self.source {
+            Some(source) => Connection::open_from(source, self.address),
+            None => Connection::open(self.address),
+        };
+        self.send_on(&mut { connection })
     }
 
     /// Sends the request on this connection and reads the answer.
@@ -108,7 +120,23 @@ impl Connection {
     ///
     /// When nobody listens there.
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
+        Self::over(TcpStream::connect(address).expect("a connection"))
+    }
+
+    /// Opens a connection from that address.
+    ///
+    /// # Panics
+    ///
+    /// When nobody listens there, or the host does not have the address.
+    pub fn open_from(source: IpAddr, address: SocketAddr) -> Self {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((source, 0)).into()).expect("the address");
+        socket.connect(&address.into()).expect("a connection");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(patience())).expect("a read timeout");
         stream.set_write_timeout(Some(patience())).expect("a write timeout");

@@ -1,6 +1,8 @@
 //! The files in `nginx-conf/`, as they are but for addresses and paths.
 
 use std::fs;
+use std::net::Ipv4Addr;
+use std::time::Instant;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use phantom_token_devkit::{AuthorizationServer, Gateway, GatewayBuilder, Installation, expect};
@@ -108,26 +110,58 @@ fn production_conf_asks_over_verified_tls_and_keeps_connections() {
 }
 
 #[test]
-fn production_conf_brakes_clients_that_are_refused_again_and_again() {
+fn production_conf_bounds_the_introspections_that_one_client_can_cause() {
+    const RATE: usize = 10;
+    const BURST: usize = 50;
     let gateway = production("login.example.com");
-    gateway.activate("opaque");
+    gateway.activate("known");
+    assert_eq!(gateway.get("/").bearer("known").send().status, 200);
 
-    // One a second is forgiven, so that it takes more of them where they come slowly.
-    let mut refused = Vec::new();
-    while refused.len() < 400 && !refused.ends_with(&[429]) {
-        let response = gateway.get("/").bearer("inactive").send();
-        if response.status == 401 {
-            assert!(expect::unauthorized(&response).contains("invalid_token"));
+    // What the rate lets through comes to little only if many are refused meanwhile.
+    let flood = Instant::now();
+    let (mut made_up, mut limited) = (0, 0);
+    while made_up < 200 || limited < 100 {
+        assert!(made_up < 10_000, "{limited} of {made_up} were refused by the limit");
+        match gateway.get("/").bearer(&format!("made-up-{made_up}")).send() {
+            response if response.status == 503 => limited += 1,
+            response => _ = expect::unauthorized(&response),
         }
-        refused.push(response.status);
+        made_up += 1;
+        if made_up % 20 == 0 {
+            let token = format!("of-somebody-else-{made_up}");
+            gateway.activate(&token);
+            let other = gateway.get("/").from_address(Ipv4Addr::new(127, 0, 0, 2)).bearer(&token);
+            assert_eq!(other.send().status, 200, "{token}");
+            assert_eq!(gateway.get("/").bearer("known").send().status, 200);
+        }
     }
-    let active = gateway.get("/").bearer("opaque").send();
+    let seconds = usize::try_from(flood.elapsed().as_secs()).unwrap() + 1;
 
-    let (last, before) = refused.split_last().unwrap();
-    assert_eq!(*last, 429);
-    assert!(before.len() > 20 && before.iter().all(|&status| status == 401), "{refused:?}");
-    assert_eq!(active.status, 200);
-    gateway.wait_for_log_named("access.log", "token=inactive_token");
+    let asked = gateway.authorization_server.requests();
+    let asked = asked.iter().filter(|request| request.text().contains("made-up")).count();
+    assert_eq!(asked, made_up - limited);
+    assert!(
+        asked <= 1 + BURST + RATE * (seconds + 1),
+        "{asked} introspections of {made_up} tokens"
+    );
+    gateway.wait_for_log_named("access.log", "token=unavailable");
+}
+
+#[test]
+fn production_conf_remembers_for_some_seconds_that_a_token_is_inactive() {
+    const REMEMBERED: usize = 10;
+    let gateway = production("login.example.com");
+
+    let start = Instant::now();
+    for _ in 0..100 {
+        let response = gateway.get("/").bearer("inactive").send();
+        assert!(expect::unauthorized(&response).contains("invalid_token"));
+    }
+    let seconds = usize::try_from(start.elapsed().as_secs()).unwrap();
+
+    let asked = gateway.authorization_server.count();
+    assert!(asked <= 1 + seconds.div_ceil(REMEMBERED), "{asked} introspections");
+    gateway.wait_for_log_named("access.log", "token=inactive_token cache=HIT");
 }
 
 #[test]
