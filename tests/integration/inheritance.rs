@@ -222,3 +222,41 @@ fn a_credential_that_another_endpoint_inherits_is_a_warning_where_it_was_set_bes
         }
     }
 }
+
+#[test]
+fn what_the_introspection_location_inherits_can_be_set_back_as_documented() {
+    let gateway = Gateway::with_http(
+        "server {
+             listen 127.0.0.1:{port};
+             proxy_set_header X-For-The-Api secret;
+             proxy_pass_request_headers off;
+             proxy_pass_request_body off;
+             proxy_set_body nothing;
+             proxy_method GET;
+             phantom_token_introspection_endpoint /introspection;
+             phantom_token_client_credential gateway secret;
+             location / { phantom_token on; proxy_pass http://{api}; }
+             location = /introspection {
+                 internal;
+                 proxy_set_header Accept-Encoding '';
+                 proxy_pass_request_headers on;
+                 proxy_pass_request_body on;
+                 proxy_set_body $request_body;
+                 proxy_method POST;
+                 proxy_pass http://{as};
+             }
+         }",
+    );
+    gateway.activate("opaque");
+
+    let granted = gateway.get("/").bearer("opaque").send();
+
+    assert_eq!(granted.status, 200);
+    let asked = gateway.authorization_server.only_request();
+    assert_eq!((asked.method.as_str(), asked.text().as_ref()), ("POST", "token=opaque"));
+    assert_eq!(asked.header("x-for-the-api"), None);
+    assert_eq!(asked.header("accept"), Some("application/jwt"));
+    assert_eq!(asked.header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert_eq!(asked.header("authorization"), Some("Basic Z2F0ZXdheTpzZWNyZXQ="));
+    assert_eq!(gateway.api.only_request().header("x-for-the-api"), Some("secret"));
+}
