@@ -37,14 +37,15 @@ pub fn start(
     subrequest.raw_mut().variables = variables::fresh(request)?;
     let length = set_body(subrequest, form)?;
     set_headers(subrequest, request, guard, length)?;
-    if BACKGROUND.is_set(subrequest.raw()) {
+    if !subrequest.is_active() {
         keep_nudging(subrequest, introspection);
     }
     Ok(())
 }
 
 /// A subrequest that waits for the connection's timer, as one delayed by `limit_req` does, is woken
-/// by NGINX only while it is the active one, which a background subrequest never is.
+/// by NGINX only while it is the active one. One in the background never is, nor is one of a part of
+/// a page before which other parts are to be sent.
 fn keep_nudging(subrequest: Request, introspection: &Introspection) {
     // SAFETY: subrequest, introspection and event are in one pool, and the event is cancelled
     // before that is gone; the log is the connection's.

@@ -63,6 +63,13 @@ impl Request {
         self.main() == self
     }
 
+    /// Whether what happens on the connection wakes this request, of all those on it.
+    pub fn is_active(self) -> bool {
+        // SAFETY: a request always has a connection.
+        let active = unsafe { (*self.raw().connection).data };
+        active == self.as_ptr().cast()
+    }
+
     /// The parent of a subrequest.
     pub fn parent(self) -> Option<Request> {
         // SAFETY: a parent outlives its subrequests; a main request has none.

@@ -22,6 +22,7 @@ mod cache_lifetime;
 mod configuration;
 mod connections;
 mod crowd;
+mod delayed_introspection;
 mod error_page;
 mod granted;
 mod http2;
