@@ -35,7 +35,7 @@ pub unsafe fn register(cf: *mut ngx_conf_t) -> Option<()> {
     let core: &mut ngx_http_core_main_conf_t =
         NgxHttpCoreModule::main_conf_mut(unsafe { cf.as_ref() }?)?;
     let handlers: [(u32, ngx_http_handler_pt); 4] = [
-        (REWRITE, Some(after_redirect)),
+        (REWRITE, Some(before_rewrite)),
         (PREACCESS, Some(of_subrequest)),
         (ACCESS, Some(of_main_request)),
         (PRECONTENT, Some(before_content)),
@@ -67,11 +67,8 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
         return rc::DECLINED;
     }
     if let Some(introspection) = subrequest::introspection_of(&request) {
-        return check_introspection(request, introspection);
-    }
-    if subrequest::is_astray_copy(request) {
-        log::astray_copy(request);
-        return rc::INTERNAL_SERVER_ERROR;
+        subrequest::show_body_length_to_content(request, introspection);
+        return rc::DECLINED;
     }
     // The access phase goes on to the next one after a grant; in this phase the next handler is
     // to have its turn.
@@ -81,14 +78,26 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
     }
 }
 
-/// A request that was refused goes to its error page without its token, as does one whose client went
-/// away before anything was decided to its `post_action`. No phase of the location that it comes to
-/// is before this one; `set` and `if` of the server have had the header before.
-unsafe extern "C" fn after_redirect(r: *mut ngx_http_request_t) -> ngx_int_t {
+/// No phase of the location that a request comes to is before this one, and our handler is before
+/// those of NGINX's own modules. `set`, `if` and `return` of the server come before it.
+unsafe extern "C" fn before_rewrite(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: NGINX calls a handler with a live request.
     let Some(request) = (unsafe { Request::new(r) }).filter(|request| request.is_internal()) else {
         return rc::DECLINED;
     };
+    if let Some(introspection) = subrequest::introspection_of(&request) {
+        return check_introspection(request, introspection);
+    }
+    if subrequest::is_astray_copy(request) {
+        log::astray_copy(request);
+        return rc::INTERNAL_SERVER_ERROR;
+    }
+    after_redirect(request)
+}
+
+/// A request that was refused goes to its error page without its token, as does one whose client went
+/// away before anything was decided to its `post_action`.
+fn after_redirect(request: Request) -> ngx_int_t {
     let Some(record) = Record::of(&request) else {
         return rc::DECLINED;
     };
@@ -136,16 +145,19 @@ fn withheld(request: Request, done: Result<(), OutOfMemory>) -> ngx_int_t {
 
 fn check_introspection(request: Request, introspection: &Introspection) -> ngx_int_t {
     if !introspection.is_ready() {
+        introspection.stop();
         return rc::INTERNAL_SERVER_ERROR;
     }
     let to_error_page = introspection.goes_to_error_page();
     if request.was_redirected_by_upstream() && !to_error_page {
         log::redirected(request);
+        introspection.stop();
         return rc::BAD_GATEWAY;
     }
     let endpoint = &introspection.guard().endpoint;
     if !to_error_page && subrequest::is_astray(request, endpoint) {
         log::astray(request, endpoint);
+        introspection.stop();
         return rc::INTERNAL_SERVER_ERROR;
     }
     if request.is_in_open_location()

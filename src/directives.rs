@@ -8,8 +8,7 @@ use core::{mem, ptr};
 use nginx_sys::{
     NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12,
     NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
-    NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_t, ngx_http_core_loc_conf_t, ngx_http_request_t,
-    ngx_int_t, ngx_uint_t,
+    NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_t, ngx_http_core_loc_conf_t, ngx_uint_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
@@ -18,6 +17,7 @@ use crate::Module;
 use crate::conf::{CredentialChoice, LocationConf, Settings};
 use crate::nginx;
 use crate::nginx::conf::{self, ConfExt as _, Place, Predicates};
+use crate::nginx::request::ContentHandler;
 use crate::{purge, status};
 use arguments::SettingError;
 
@@ -234,9 +234,6 @@ unsafe extern "C" fn set_purge(
 ) -> *mut c_char {
     set_content_handler(cf, purge::handler)
 }
-
-/// What NGINX has answer the requests in a location.
-type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
 
 fn set_content_handler(cf: *mut ngx_conf_t, handler: ContentHandler) -> *mut c_char {
     // SAFETY: NGINX calls a setter with a parser.

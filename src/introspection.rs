@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::capture::{Capture, Captured};
 use crate::guard::Guard;
 use crate::nginx::event::{Event, monotonic_ms};
+use crate::nginx::request::ContentHandler;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::{self, pool};
 use crate::worker::{Worker, now};
@@ -43,6 +44,11 @@ pub struct Introspection {
     /// Whether the subrequest has got all that it needs.
     ready: Cell<bool>,
     error_noted: Cell<bool>,
+    /// Whether nothing more of it is to be sent anywhere.
+    stopped: Cell<bool>,
+    /// In bytes.
+    body_length: Cell<usize>,
+    content_handler: Cell<Option<ContentHandler>>,
     nudge: OnceCell<Event>,
 }
 
@@ -79,6 +85,9 @@ pub fn start<'a>(
         background,
         ready: Cell::new(false),
         error_noted: Cell::new(false),
+        stopped: Cell::new(false),
+        body_length: Cell::new(0),
+        content_handler: Cell::new(None),
         nudge: OnceCell::new(),
     };
     let introspection = pool::allocate(request, introspection)?;
@@ -128,6 +137,34 @@ impl Introspection {
     /// Whether an error led the subrequest to where it is, asked once there.
     pub fn goes_to_error_page(&self) -> bool {
         self.error_noted.take()
+    }
+
+    /// Ends it where it is: no error page, and no other location, gets to see it.
+    pub fn stop(&self) {
+        self.stopped.set(true);
+    }
+
+    /// Whether it is to end where it is.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
+    /// The length of the form in bytes.
+    pub fn body_length(&self) -> usize {
+        self.body_length.get()
+    }
+
+    pub fn set_body_length(&self, length: usize) {
+        self.body_length.set(length);
+    }
+
+    /// What makes the answer where the subrequest is, in place of which [`subrequest`] is called.
+    pub fn content_handler(&self) -> Option<ContentHandler> {
+        self.content_handler.get()
+    }
+
+    pub fn keep_content_handler(&self, handler: ContentHandler) {
+        self.content_handler.set(Some(handler));
     }
 
     /// Whether the subrequest is over.

@@ -37,6 +37,7 @@ pub fn start(
     subrequest.raw_mut().variables = variables::fresh(request)?;
     let length = set_body(subrequest, form)?;
     set_headers(subrequest, request, guard, length)?;
+    introspection.set_body_length(length);
     if !subrequest.is_active() {
         keep_nudging(subrequest, introspection);
     }
@@ -170,12 +171,16 @@ unsafe extern "C" fn done(
     else {
         return finalized;
     };
-    let handed_on = handed_on(subrequest, finalized);
+    let handed_on = match introspection.is_stopped() {
+        true => rc::OK,
+        false => handed_on(subrequest, finalized),
+    };
     if subrequest.has_lost_its_client() {
         subrequest.forbid_post_action();
     }
     if handed_on != rc::OK {
         introspection.note_error();
+        hide_body_length(subrequest);
         return handed_on;
     }
     introspection.finish(subrequest, finalized);
@@ -239,6 +244,39 @@ fn set_headers(
     headers.fields().content_type = headers.push("content-type", form)?.as_ptr();
     let digits = subrequest.join(&[length.to_string().as_bytes()])?;
     headers.fields().content_length = headers.push("content-length", digits)?.as_ptr();
-    headers.fields().content_length_n = off_t::try_from(length).unwrap_or_default();
+    hide_body_length(subrequest);
     Ok(())
 }
+
+/// Has the body's length known where the body is sent, and not before: where NGINX looks for a
+/// location, it would compare the length with what clients may send there (`client_max_body_size`).
+pub fn show_body_length_to_content(mut subrequest: Request, introspection: &Introspection) {
+    if let Some(handler) = subrequest.raw().content_handler {
+        introspection.keep_content_handler(handler);
+        subrequest.raw_mut().content_handler = Some(content);
+    }
+}
+
+unsafe extern "C" fn content(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: NGINX calls a handler with a live request.
+    let Some(mut subrequest) = (unsafe { Request::new(r) }) else {
+        return rc::INTERNAL_SERVER_ERROR;
+    };
+    let this = subrequest;
+    let Some((handler, length)) = introspection_of(&this).and_then(|introspection| {
+        Some((introspection.content_handler()?, introspection.body_length()))
+    }) else {
+        return rc::INTERNAL_SERVER_ERROR;
+    };
+    subrequest.raw_mut().content_handler = Some(handler);
+    subrequest.raw_mut().headers_in.content_length_n = off_t::try_from(length).unwrap_or_default();
+    // SAFETY: the handler of the subrequest's location, called as NGINX would have called it.
+    unsafe { handler(r) }
+}
+
+fn hide_body_length(mut subrequest: Request) {
+    subrequest.raw_mut().headers_in.content_length_n = NO_LENGTH;
+}
+
+/// What NGINX takes for the length of a body that is not there.
+const NO_LENGTH: off_t = -1;

@@ -4,8 +4,8 @@ use core::ptr::NonNull;
 
 use nginx_sys::{
     NGX_HTTP_VERSION_20, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t,
-    ngx_http_run_posted_requests, ngx_log_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
-    ngx_uint_t,
+    ngx_http_run_posted_requests, ngx_int_t, ngx_log_t, ngx_pnalloc, ngx_pool_t, ngx_str_t,
+    ngx_table_elt_t, ngx_uint_t,
 };
 use ngx::http::{
     HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
@@ -17,6 +17,9 @@ use super::bits::request::{INTERNAL, KEEPALIVE, POST_ACTION, URI_CHANGES};
 use super::headers::HeadersOut;
 use super::location;
 use crate::Module;
+
+/// What makes the answer in a location: NGINX's `r->content_handler`.
+pub type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
 
 /// No memory was left in the request's pool.
 #[derive(Debug, thiserror::Error)]

@@ -164,3 +164,58 @@ fn basic_credential(request: &ReceivedRequest) -> String {
     let credential = STANDARD.decode(value.strip_prefix("Basic ").expect("Basic")).unwrap();
     String::from_utf8(credential).unwrap()
 }
+
+#[test]
+fn limits_on_what_clients_may_send_do_not_apply_to_it() {
+    let gateway = Gateway::with_http(
+        "client_max_body_size 64;
+         client_body_buffer_size 1;
+         client_body_timeout 1s;
+         large_client_header_buffers 4 1k;
+         server {
+             listen 127.0.0.1:{port};
+             location / {
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspection;
+                 proxy_pass http://{api};
+             }
+             location = /introspection {
+                 internal;
+                 limit_except GET { deny all; }
+                 proxy_pass http://{as};
+             }
+         }",
+    );
+    let token = "x".repeat(200);
+    gateway.activate(&token);
+
+    let response = gateway.get("/").bearer(&token).send();
+
+    assert_eq!(response.status, 200);
+    let asked = gateway.authorization_server.only_request();
+    assert_eq!(asked.text(), format!("token={token}"));
+    assert_eq!(asked.header("content-length"), Some("206"));
+    let too_large = gateway.request("POST", "/").bearer(&token).body("x".repeat(65)).send();
+    assert_eq!(too_large.status, 413, "the client's own body");
+}
+
+#[test]
+fn limits_on_what_clients_may_send_do_not_apply_to_it_where_an_error_page_leads() {
+    let gateway = Gateway::with_server(
+        "client_max_body_size 64;
+         location / {
+             phantom_token on;
+             phantom_token_introspection_endpoint /first;
+             proxy_pass http://{api};
+         }
+         location = /first { internal; error_page 502 503 = /second; return 503; }
+         location = /second { internal; proxy_pass http://{as}; }",
+    );
+    let token = "x".repeat(200);
+    gateway.activate(&token);
+
+    assert_eq!(gateway.get("/").bearer(&token).send().status, 200);
+
+    let asked = gateway.authorization_server.only_request();
+    assert_eq!(asked.text(), format!("token={token}"));
+}

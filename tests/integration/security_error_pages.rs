@@ -3,7 +3,10 @@
 
 use std::fs;
 
-use phantom_token_devkit::{Answer, Gateway, Nginx};
+use phantom_token_devkit::{
+    Answer, Gateway, Nginx,
+    jwt::{an_hour_of_claims, jwt},
+};
 
 /// `/open` and `@plain` lead to the API, which may not see a refused token there.
 const ERROR_PAGES: &str = "location @plain { proxy_pass http://{api}; }
@@ -136,6 +139,73 @@ fn a_misspelt_endpoint_sends_nothing_to_where_it_leads() {
     assert_eq!(response.status, 502);
     assert_eq!(gateway.api.count(), 0);
     gateway.wait_for_log("introspection endpoint \"/introspektion\" leads to location \"/\"");
+}
+
+#[test]
+fn a_misspelt_endpoint_sends_nothing_to_the_error_page_of_where_it_leads() {
+    for error_page in ["error_page 500 502 = @fallback;", "error_page 500 502 /fallback;"] {
+        let gateway = Gateway::with_server(&format!(
+            "location /things {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspektion;
+                 phantom_token_client_credential gateway secret;
+                 proxy_pass http://{{api}};
+             }}
+             location / {{ proxy_pass http://{{api}}; {error_page} }}
+             location @fallback {{ proxy_pass http://{{as}}; }}
+             location /fallback {{ proxy_pass http://{{as}}; }}"
+        ));
+        gateway.activate("opaque");
+
+        let response = gateway.get("/things").bearer("opaque").send();
+
+        assert_eq!(response.status, 502, "{error_page}");
+        assert_eq!(gateway.authorization_server.count(), 0, "{error_page}");
+        assert_eq!(gateway.api.count(), 0, "{error_page}");
+    }
+}
+
+#[test]
+fn what_returns_where_a_misspelt_endpoint_leads_is_no_answer() {
+    let gateway = Gateway::with_server(&format!(
+        "location /things {{
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspektion;
+             proxy_pass http://{{api}};
+         }}
+         location / {{ default_type application/jwt; return 200 {}; }}",
+        jwt(an_hour_of_claims())
+    ));
+
+    let response = gateway.get("/things").bearer("opaque").send();
+
+    assert_eq!(response.status, 502);
+    assert_eq!(gateway.api.count(), 0);
+    gateway.wait_for_log("introspection endpoint \"/introspektion\" leads to location \"/\"");
+}
+
+#[test]
+fn an_x_accel_redirect_sends_nothing_to_the_error_page_of_where_it_leads() {
+    for error_page in ["error_page 502 = @fallback;", "error_page 502 /fallback;"] {
+        let gateway = Gateway::with_server(&format!(
+            "location / {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspection;
+                 phantom_token_client_credential gateway secret;
+                 proxy_pass http://{{api}};
+             }}
+             location /elsewhere {{ proxy_pass http://{{api}}; {error_page} }}
+             location @fallback {{ proxy_pass http://{{api}}; }}
+             location /fallback {{ proxy_pass http://{{api}}; }}"
+        ));
+        let answer = Answer::status(200).header("X-Accel-Redirect", "/elsewhere");
+        gateway.authorization_server.answer("opaque", answer);
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        assert_eq!(response.status, 502, "{error_page}");
+        assert_eq!(gateway.api.count(), 0, "{error_page}");
+    }
 }
 
 #[test]
