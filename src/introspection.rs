@@ -107,6 +107,11 @@ impl Introspection {
         &self.capture
     }
 
+    /// The client's Authorization, which holds the token.
+    pub fn authorization(&self) -> ngx_str_t {
+        self.authorization
+    }
+
     /// Whether the request goes on meanwhile.
     pub fn is_in_background(&self) -> bool {
         self.background

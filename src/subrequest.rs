@@ -17,7 +17,8 @@ use crate::nginx::event::Event;
 use crate::nginx::headers::HeadersIn;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
-use crate::nginx::{self, buffers, pool, variables};
+use crate::nginx::{self, buffers, pool};
+use crate::variables;
 
 /// Starts the subrequest of an introspection with this form.
 ///
@@ -34,7 +35,7 @@ pub fn start(
     subrequest.raw_mut().method = NGX_HTTP_POST as ngx_uint_t;
     subrequest.raw_mut().method_name = nginx::string(b"POST");
     // The variables of a subrequest are its parent's: what one evaluates, the other would see.
-    subrequest.raw_mut().variables = variables::fresh(request)?;
+    variables::hand_on(request, subrequest, introspection.authorization())?;
     let length = set_body(subrequest, form)?;
     set_headers(subrequest, request, guard, length)?;
     introspection.set_body_length(length);

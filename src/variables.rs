@@ -9,9 +9,9 @@ use nginx_sys::{
 use ngx::http::HttpModuleMainConf as _;
 
 use crate::grant::BEARER;
-use crate::nginx::bits::variable_value::{LEN, NO_CACHEABLE, NOT_FOUND, VALID};
 use crate::nginx::rc;
-use crate::nginx::request::Request;
+use crate::nginx::request::{OutOfMemory, Request};
+use crate::nginx::variables::OfClient;
 use crate::record::{CacheStatus, Record, State};
 use crate::{Module, nginx};
 
@@ -48,6 +48,23 @@ pub unsafe fn register(cf: *mut ngx_conf_t) -> Option<()> {
     Module::main_conf_mut(unsafe { cf.as_ref() }?)?.authorization_index =
         Some(usize::try_from(index).ok()?);
     Some(())
+}
+
+/// Gives the subrequest of an introspection its own variables, but for those that speak of the client's
+/// request. The Authorization that holds the token is the client's, whatever it is by now.
+///
+/// # Errors
+///
+/// The request's memory is used up.
+pub fn hand_on(
+    client: Request,
+    subrequest: Request,
+    authorization: ngx_str_t,
+) -> Result<(), OutOfMemory> {
+    let main = Module::main_conf(client.raw()).ok_or(OutOfMemory)?;
+    let of_client = main.of_client.get_or_init(|| OfClient::of(&client));
+    // SAFETY: the header that holds the token lives as long as the request.
+    unsafe { of_client.hand_on(client, subrequest, authorization) }
 }
 
 /// The place of `$http_authorization` among a request's variables.
@@ -118,16 +135,6 @@ unsafe fn get(
         return rc::ERROR;
     };
     let record = Record::of(&request).or_else(|| Record::inherited(&request));
-    match record.and_then(value) {
-        None => NOT_FOUND.set(v, 1),
-        Some(value) => {
-            VALID.set(v, 1);
-            NO_CACHEABLE.set(v, 0);
-            NOT_FOUND.set(v, 0);
-            // A value is far shorter than 256 MB.
-            LEN.set(v, value.len as u64);
-            v.data = value.data;
-        }
-    }
+    nginx::variables::write(v, record.and_then(value));
     rc::OK
 }

@@ -16,6 +16,7 @@ use phantom_token_core::cache::{RegionError, WorkerCache, Zone};
 use crate::Module;
 use crate::nginx::conf::{ConfExt as _, Place};
 use crate::nginx::rc;
+use crate::nginx::variables::OfClient;
 use crate::nginx::{WorkerCell, conf};
 use crate::server::Identities;
 
@@ -31,6 +32,8 @@ pub struct MainConf {
     pub identities: Identities,
     /// The place of `$http_authorization` among the variables.
     pub authorization_index: Option<usize>,
+    /// The variables that an introspection has from the client's request.
+    pub of_client: OnceCell<OfClient>,
 }
 
 /// A zone, in one configuration.

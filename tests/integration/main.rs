@@ -33,6 +33,7 @@ mod introspection_answer;
 mod introspection_location;
 mod introspection_request;
 mod introspection_transport;
+mod introspection_variables;
 mod isolation;
 mod lifecycle;
 mod not_cached;
