@@ -115,9 +115,10 @@ unsafe extern "C" fn before_content(r: *mut ngx_http_request_t) -> ngx_int_t {
     let Some(request) = (unsafe { Request::new(r) }).filter(|request| request.is_main()) else {
         return rc::DECLINED;
     };
-    let conf = Module::location_conf(request.raw());
-    if !matches!(conf.map(|conf| &conf.protection), Some(Protection::On(_))) {
-        return rc::DECLINED;
+    match Module::location_conf(request.raw()).map(|conf| &conf.protection) {
+        Some(Protection::On(_)) => {}
+        Some(Protection::Endpoint(_)) => return keep_out_of_endpoint(request),
+        _ => return rc::DECLINED,
     }
     let Some(record) = Record::of(&request) else {
         // Our handler was not even asked.
@@ -162,6 +163,7 @@ fn check_introspection(request: Request, introspection: &Introspection) -> ngx_i
     }
     if request.is_in_open_location()
         && let Some(conf) = Module::location_conf(request.raw())
+        && !matches!(conf.protection, Protection::Endpoint(_))
     {
         log::not_internal(request, conf);
     }
@@ -177,11 +179,22 @@ fn check(request: Request) -> ngx_int_t {
         Protection::NotConfigured => Record::of_or_new(&request)
             .and_then(|record| refuse(request, record, None, &Refusal::NotConfigured)),
         Protection::On(guard) => check_guarded(request, guard),
+        Protection::Endpoint(_) if request.is_main() => return keep_out_of_endpoint(request),
+        Protection::Endpoint(None) => return rc::DECLINED,
+        Protection::Endpoint(Some(guard)) => check_guarded(request, guard),
     };
     step.unwrap_or_else(|OutOfMemory| {
         log::out_of_memory(request);
         undecided(request, rc::INTERNAL_SERVER_ERROR)
     })
+}
+
+/// A request of a client in an introspection location would be asked by whatever means the gateway has
+/// there, with its credential perhaps. Only a missing `internal`, or a `rewrite` of the operator's, brings
+/// it there.
+fn keep_out_of_endpoint(request: Request) -> ngx_int_t {
+    log::client_in_endpoint(request);
+    rc::FORBIDDEN
 }
 
 /// Ends a request without a decision. There may be an error page for it, which is not to get what
@@ -194,21 +207,19 @@ fn undecided(request: Request, status: ngx_int_t) -> ngx_int_t {
 }
 
 fn check_guarded(request: Request, guard: &Guard) -> Step {
+    let question = guard.question(request)?;
     // A subrequest with a record was authenticated by itself, and has its own Authorization.
     if !request.is_main()
         && Record::of(&request).is_none()
-        && Record::inherited(&request).is_some_and(|record| record.is_granted_for(guard))
+        && Record::inherited(&request).is_some_and(|record| record.is_granted_for(question))
     {
         return Ok(rc::OK);
     }
     let record = Record::of_or_new(&request)?;
     if let State::Introspecting | State::Following = record.state.get() {
-        return match bearer::parse(record.authorization_bytes()) {
-            Ok(token) => resume(request, record, guard, token),
-            Err(error) => refuse(request, record, Some(guard), &error.into()),
-        };
+        return resume(request, record, guard);
     }
-    match record.decided(guard) {
+    match record.decided(question) {
         Some(State::Granted(_)) => return Ok(rc::OK),
         Some(State::Refused(refused)) => return refusal::repeat(request, record, refused),
         _ => {}
@@ -217,7 +228,7 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
         log::second_authorization(request);
         return Ok(undecided(request, rc::BAD_REQUEST));
     }
-    record.begin(guard);
+    record.begin(question);
     if request.raw().method == NGX_HTTP_OPTIONS as ngx_uint_t && guard.options != OnOptions::Check {
         return options(request, record, guard);
     }

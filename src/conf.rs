@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
-use ngx::http::{HttpModuleLocationConf as _, NgxHttpCoreModule};
+use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
 use phantom_token_core::cache::Profile;
 use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
 use phantom_token_core::freshness::Policy;
@@ -18,14 +18,17 @@ use phantom_token_core::introspection::ClientCredential;
 use phantom_token_core::stale::UseStale;
 use zeroize::Zeroizing;
 
+use crate::Module;
 use crate::guard::Guard;
-use crate::nginx::conf::{ConfExt as _, Place, Predicates};
+use crate::introspection_location::Location;
+use crate::nginx::conf::{ComplexValue, ConfExt as _, Place, Predicates};
 use crate::nginx::{WorkerCell, location};
 use crate::server;
 use crate::zone::{CacheZone, MainConf};
 pub use credential::CredentialChoice;
 use credential::InheritedCredential;
-use error::{Cause, Context, MergeError, Problem};
+pub use error::Context;
+use error::{Cause, MergeError, Problem};
 
 /// The directives of one level; what is not given there is inherited.
 #[derive(Clone, Default)]
@@ -52,6 +55,7 @@ pub struct Settings {
     /// The seconds before the end of freshness.
     pub background_update: Option<Option<u64>>,
     pub bypass: Option<Predicates>,
+    pub vary: Option<Rc<[ComplexValue]>>,
     pub worker_cache: Option<Option<NonZeroUsize>>,
 }
 
@@ -99,6 +103,19 @@ pub enum Protection {
     /// Switched on without an endpoint, in a place that clients do not reach.
     NotConfigured,
     On(Box<Guard>),
+    /// An introspection endpoint: requests of clients do not get in. Others may be protected.
+    Endpoint(Option<Box<Guard>>),
+}
+
+impl Protection {
+    /// Makes it that of an introspection endpoint.
+    pub fn be_endpoint(&mut self) {
+        *self = match core::mem::take(self) {
+            Self::On(guard) => Self::Endpoint(Some(guard)),
+            Self::Off | Self::NotConfigured => Self::Endpoint(None),
+            endpoint @ Self::Endpoint(_) => endpoint,
+        };
+    }
 }
 
 const WORKER_CACHE_ENTRIES: Option<NonZeroUsize> = NonZeroUsize::new(1024);
@@ -128,6 +145,11 @@ impl LocationConf {
         }
         self.protection =
             self.settings.protection(cf).map_err(|cause| cause.at(cf, &self.begin))?;
+        let context = Context::of(cf, &self.begin);
+        let location = Location::merged(cf, self, context);
+        if let Some(main) = Module::main_conf_mut(cf) {
+            main.locations.extend(location);
+        }
         Ok(())
     }
 
@@ -182,6 +204,7 @@ impl Settings {
         or(&mut self.use_stale, &above.use_stale);
         or(&mut self.background_update, &above.background_update);
         or(&mut self.bypass, &above.bypass);
+        or(&mut self.vary, &above.vary);
         or(&mut self.worker_cache, &above.worker_cache);
     }
 
@@ -235,6 +258,8 @@ impl Settings {
             use_stale: self.use_stale.unwrap_or_default(),
             background_update: self.background_update.flatten(),
             bypass: self.bypass,
+            vary: self.vary.as_deref().unwrap_or_default().to_vec(),
+            ignores_client_abort: false,
             uses_worker_cache: worker_cache.is_some(),
             location: location_name(cf),
             not_storable_said: WorkerCell::default(),

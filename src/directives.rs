@@ -4,6 +4,7 @@ mod arguments;
 
 use core::ffi::{CStr, c_char, c_void};
 use core::{mem, ptr};
+use std::rc::Rc;
 
 use nginx_sys::{
     NGX_CONF_1MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12,
@@ -16,7 +17,7 @@ use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCor
 use crate::Module;
 use crate::conf::{CredentialChoice, LocationConf, Settings};
 use crate::nginx;
-use crate::nginx::conf::{self, ConfExt as _, Place, Predicates};
+use crate::nginx::conf::{self, ComplexValue, ConfExt as _, Place, Predicates};
 use crate::nginx::request::ContentHandler;
 use crate::{purge, status};
 use arguments::SettingError;
@@ -24,7 +25,7 @@ use arguments::SettingError;
 const ANYWHERE: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The table that NGINX reads.
-pub static mut COMMANDS: [ngx_command_t; 26] = [
+pub static mut COMMANDS: [ngx_command_t; 27] = [
     located(c"phantom_token", NGX_CONF_FLAG, |to, given| {
         once(&mut to.enable, (arguments::flag(given.first())?, given.place()))
     }),
@@ -85,6 +86,9 @@ pub static mut COMMANDS: [ngx_command_t; 26] = [
     with_variables(c"phantom_token_cache_bypass", NGX_CONF_1MORE, |to, given| {
         once(&mut to.bypass, given.predicates()?)
     }),
+    located(c"phantom_token_cache_vary", NGX_CONF_1MORE, |to, given| {
+        once(&mut to.vary, given.complex_values()?)
+    }),
     located(c"phantom_token_worker_cache", NGX_CONF_TAKE1, |to, given| {
         once(&mut to.worker_cache, arguments::worker_cache(given.first())?)
     }),
@@ -133,6 +137,12 @@ impl Given<'_> {
 
     fn place(&self) -> Place {
         self.cf.place()
+    }
+
+    fn complex_values(&mut self) -> Result<Rc<[ComplexValue]>, SettingError> {
+        let texts: Vec<_> = self.cf.values().map(<[u8]>::to_vec).collect();
+        let values = texts.iter().map(|text| ComplexValue::compile(self.cf, text));
+        values.map(|value| value.ok_or(SettingError::Logged)).collect()
     }
 
     fn predicates(&mut self) -> Result<Predicates, SettingError> {

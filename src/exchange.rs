@@ -3,7 +3,7 @@
 
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::OpaqueToken;
-use phantom_token_core::cache::{CacheKey, Follow, Join, Landing, Lookup, Ticket, Zone};
+use phantom_token_core::cache::{CacheKey, Follow, Join, Landing, Lookup, Ticket};
 use phantom_token_core::refusal::Refusal;
 
 use crate::access::Step;
@@ -30,13 +30,17 @@ pub fn exchange(request: Request, record: &Record, guard: &Guard, token: OpaqueT
         if guard.lost_its_cache() {
             log::no_cache(request);
         }
-        return ask(request, record, guard, None);
+        return ask(request, record, guard, None, None);
     };
+    let key = guard.key(zone, token, request)?;
     if guard.is_bypassed(request) {
         record.cache_status.set(Some(CacheStatus::Bypass));
-        return ask(request, record, guard, None);
+        return ask(request, record, guard, Some(key), None);
     }
-    let key = zone.key(token.as_bytes(), guard.profile);
+    look_up(request, record, guard, key)
+}
+
+fn look_up(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
     match use_cached(request, record, guard, &key) {
         Found::Used(step) => step,
         Found::Nothing => board(request, record, guard, key),
@@ -48,9 +52,9 @@ pub fn exchange(request: Request, record: &Record, guard: &Guard, token: OpaqueT
 }
 
 /// Goes on when the answer to an introspection may be there.
-pub fn resume(request: Request, record: &Record, guard: &Guard, token: OpaqueToken<'_>) -> Step {
+pub fn resume(request: Request, record: &Record, guard: &Guard) -> Step {
     if let State::Following = record.state.get() {
-        return follow(request, record, guard, token);
+        return follow(request, record, guard);
     }
     // SAFETY: an introspection lives in the pool of the record's request.
     let introspection =
@@ -64,7 +68,7 @@ pub fn resume(request: Request, record: &Record, guard: &Guard, token: OpaqueTok
     record.state.set(State::New);
     match introspection.conclude(&captured) {
         Ok(jwt) => grant(request, record, guard, jwt.as_bytes()),
-        Err(refusal) => fail(request, record, guard, token, &refusal),
+        Err(refusal) => fail(request, record, guard, introspection.key(), &refusal),
     }
 }
 
@@ -149,23 +153,23 @@ fn use_zone(
 /// Introspects, unless another request does so for the same token.
 fn board(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
     match join(guard, &key) {
-        Join::Alone => ask(request, record, guard, None),
-        Join::Lead(ticket) => lead(request, record, guard, &key, ticket),
+        Join::Alone => ask(request, record, guard, Some(key), None),
+        Join::Lead(ticket) => lead(request, record, guard, key, ticket),
         Join::Follow(flight) => match flight::wait(request, record, guard, key, flight)? {
             Waiting::Begun => Ok(rc::AGAIN),
-            Waiting::TooLong => ask(request, record, guard, None),
+            Waiting::TooLong => ask(request, record, guard, Some(key), None),
         },
     }
 }
 
 /// Introspects, unless another request has done so between the look into the cache and now.
-fn lead(request: Request, record: &Record, guard: &Guard, key: &CacheKey, ticket: Ticket) -> Step {
-    let step = use_stored_meanwhile(request, record, guard, key);
+fn lead(request: Request, record: &Record, guard: &Guard, key: CacheKey, ticket: Ticket) -> Step {
+    let step = use_stored_meanwhile(request, record, guard, &key);
     let (Some(step), Some(zone)) = (step, guard.zone()) else {
-        return ask(request, record, guard, Some(ticket));
+        return ask(request, record, guard, Some(key), Some(ticket));
     };
     zone.land(&Worker, ticket, Landing::Stored, monotonic_ms());
-    flight::wake(key);
+    flight::wake(&key);
     step
 }
 
@@ -197,23 +201,23 @@ fn use_stored_meanwhile(
 fn board_with_stale(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
     let may_renew = guard.background_update.is_some() && renewal::may_start(request);
     if may_renew && !renewal::is_first(&key, now()) {
-        return serve_updating(request, record, guard, &key);
+        return serve_updating(request, record, guard, key);
     }
     match join(guard, &key) {
-        Join::Alone => ask(request, record, guard, None),
-        Join::Lead(ticket) if !may_renew => ask(request, record, guard, Some(ticket)),
+        Join::Alone => ask(request, record, guard, Some(key), None),
+        Join::Lead(ticket) if !may_renew => ask(request, record, guard, Some(key), Some(ticket)),
         Join::Lead(ticket) => {
-            renewal::start(request, record, guard, ticket);
-            serve_updating(request, record, guard, &key)
+            renewal::start(request, record, guard, key, ticket);
+            serve_updating(request, record, guard, key)
         }
-        Join::Follow(_) => serve_updating(request, record, guard, &key),
+        Join::Follow(_) => serve_updating(request, record, guard, key),
     }
 }
 
-fn serve_updating(request: Request, record: &Record, guard: &Guard, key: &CacheKey) -> Step {
-    match serve_stale(request, record, guard, key, CacheStatus::Updating) {
+fn serve_updating(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
+    match serve_stale(request, record, guard, &key, CacheStatus::Updating) {
         Some(step) => step,
-        None => ask(request, record, guard, None),
+        None => ask(request, record, guard, Some(key), None),
     }
 }
 
@@ -224,21 +228,16 @@ fn join(guard: &Guard, key: &CacheKey) -> Join {
     }
 }
 
-fn follow(request: Request, record: &Record, guard: &Guard, token: OpaqueToken<'_>) -> Step {
-    let Some(zone) = guard.zone() else {
-        return ask(request, record, guard, None);
+fn follow(request: Request, record: &Record, guard: &Guard) -> Step {
+    let (Some(zone), Some(key)) = (guard.zone(), flight::key(record)) else {
+        return ask(request, record, guard, None, None);
     };
     match flight::look(record, zone, guard) {
         Waited::Again | Waited::Over(Follow::Wait) => Ok(rc::AGAIN),
-        Waited::TimedOut => ask(request, record, guard, None),
-        Waited::Over(Follow::Gone) => exchange(request, record, guard, token),
-        Waited::Over(Follow::Lead(ticket)) => {
-            let key = zone.key(token.as_bytes(), guard.profile);
-            lead(request, record, guard, &key, ticket)
-        }
-        Waited::Over(Follow::Landed(landing)) => {
-            landed(request, record, guard, zone, token, landing)
-        }
+        Waited::TimedOut => ask(request, record, guard, Some(key), None),
+        Waited::Over(Follow::Gone) => look_up(request, record, guard, key),
+        Waited::Over(Follow::Lead(ticket)) => lead(request, record, guard, key, ticket),
+        Waited::Over(Follow::Landed(landing)) => landed(request, record, guard, key, landing),
     }
 }
 
@@ -246,31 +245,35 @@ fn landed(
     request: Request,
     record: &Record,
     guard: &Guard,
-    zone: &Zone,
-    token: OpaqueToken<'_>,
+    key: CacheKey,
     landing: Landing,
 ) -> Step {
     let refusal = match landing {
-        Landing::NotStored => return ask(request, record, guard, None),
+        Landing::NotStored => return ask(request, record, guard, Some(key), None),
         Landing::Stored => {
-            let key = zone.key(token.as_bytes(), guard.profile);
             return match use_stored_meanwhile(request, record, guard, &key) {
                 Some(step) => step,
                 // It is gone again: one of those who waited for it asks once more.
-                None => exchange(request, record, guard, token),
+                None => look_up(request, record, guard, key),
             };
         }
         Landing::Inactive => Refusal::InactiveToken,
         Landing::Failed(code) => Refusal::IntrospectionFailed(code.into()),
     };
     record.cache_status.set(Some(CacheStatus::Coalesced));
-    fail(request, record, guard, token, &refusal)
+    fail(request, record, guard, Some(key), &refusal)
 }
 
-/// Makes the introspection that the request waits for.
-fn ask(request: Request, record: &Record, guard: &Guard, ticket: Option<Ticket>) -> Step {
+/// Makes the introspection that the request waits for. Without a key its answer is not stored.
+fn ask(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    key: Option<CacheKey>,
+    ticket: Option<Ticket>,
+) -> Step {
     let authorization = record.authorization.ok_or(OutOfMemory)?;
-    let purpose = Purpose { authorization, ticket, background: false };
+    let purpose = Purpose { authorization, key, ticket, background: false };
     let introspection = introspection::start(request, guard, purpose)?;
     record.introspection.set(Some(core::ptr::NonNull::from(introspection)));
     record.state.set(State::Introspecting);
@@ -283,19 +286,17 @@ fn fail(
     request: Request,
     record: &Record,
     guard: &Guard,
-    token: OpaqueToken<'_>,
+    key: Option<CacheKey>,
     refusal: &Refusal,
 ) -> Step {
     if let Refusal::IntrospectionFailed(failure) = refusal
         && guard.use_stale.allows(failure)
         && !matches!(record.cache_status.get(), Some(CacheStatus::Bypass))
-        && let Some(zone) = guard.zone()
+        && let Some(key) = key
+        && let Some(step) = serve_stale(request, record, guard, &key, CacheStatus::Stale)
     {
-        let key = zone.key(token.as_bytes(), guard.profile);
-        if let Some(step) = serve_stale(request, record, guard, &key, CacheStatus::Stale) {
-            log::served_stale(request, refusal);
-            return step;
-        }
+        log::served_stale(request, refusal);
+        return step;
     }
     refuse(request, record, Some(guard), refusal)
 }

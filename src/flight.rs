@@ -91,7 +91,7 @@ pub fn wait(
         event,
     };
     let waiter = pool::allocate(request, waiter)?;
-    if request.is_main() {
+    if request.is_main() && !guard.ignores_client_abort {
         notice_hang_up(request)?;
     }
     record.waiter.set(Some(NonNull::from(waiter)));
@@ -114,6 +114,12 @@ fn notice_hang_up(mut request: Request) -> Result<(), OutOfMemory> {
     }
     request.raw_mut().read_event_handler = Some(ngx_http_test_reading);
     Ok(())
+}
+
+/// For which key a request waits.
+pub fn key(record: &Record) -> Option<CacheKey> {
+    // SAFETY: a waiter lives in the pool of the record's request.
+    record.waiter.get().map(|waiter| unsafe { waiter.as_ref() }.key)
 }
 
 /// Looks whether the flight is over. If it is, the request is as if it had not waited.

@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 use std::rc::Rc;
 
 use phantom_token_core::UnixTime;
+use phantom_token_core::bearer::OpaqueToken;
 use phantom_token_core::cache::{CacheKey, Counter, Generation, Profile, WorkerCache, Zone};
 use phantom_token_core::challenge::Challenge;
 use phantom_token_core::freshness::Policy;
@@ -12,9 +13,9 @@ use phantom_token_core::refusal::Refusal;
 use phantom_token_core::stale::UseStale;
 
 use crate::conf::OnOptions;
-use crate::nginx::WorkerCell;
-use crate::nginx::conf::Predicates;
-use crate::nginx::request::Request;
+use crate::nginx::conf::{ComplexValue, Predicates};
+use crate::nginx::request::{OutOfMemory, Request};
+use crate::nginx::{WorkerCell, bytes};
 use crate::record::Record;
 use crate::worker::{self, now};
 use crate::zone::CacheZone;
@@ -33,10 +34,15 @@ pub struct Guard {
     pub cache_zone: Option<NonNull<CacheZone>>,
     pub options: OnOptions,
     pub challenge: Challenge,
-    /// What the introspection of a token depends on beside the token.
+    /// What the introspection of a token depends on beside the token, and beside what varies.
     pub question: Profile,
     /// The same, and how long its answer may be reused: what its place in the cache depends on.
     pub profile: Profile,
+    /// What both depend on and what a client's request decides: the `Host` that is sent, and the values
+    /// of `phantom_token_cache_vary`.
+    pub vary: Vec<ComplexValue>,
+    /// Whether an introspection goes on when its client closes its connection.
+    pub ignores_client_abort: bool,
     /// Whether requests for one token wait for one introspection, and how long.
     pub lock: bool,
     pub lock_timeout_ms: u64,
@@ -94,6 +100,46 @@ impl Guard {
         let mut cache = cell.take();
         cache.iter_mut().for_each(|cache| cache.remove(key));
         cell.set(cache);
+    }
+
+    /// What the introspection of a token for a request depends on beside the token.
+    ///
+    /// # Errors
+    ///
+    /// The request's memory is used up.
+    pub fn question(&self, request: Request) -> Result<Profile, OutOfMemory> {
+        self.varied(self.question, request)
+    }
+
+    /// The place in the cache of a token for a request.
+    ///
+    /// # Errors
+    ///
+    /// The request's memory is used up.
+    pub fn key(
+        &self,
+        zone: &Zone,
+        token: OpaqueToken<'_>,
+        request: Request,
+    ) -> Result<CacheKey, OutOfMemory> {
+        Ok(zone.key(token.as_bytes(), self.varied(self.profile, request)?))
+    }
+
+    fn varied(&self, profile: Profile, request: Request) -> Result<Profile, OutOfMemory> {
+        if self.vary.is_empty() {
+            return Ok(profile);
+        }
+        let values = self.vary.iter().map(|value| value.evaluate(request));
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        // SAFETY: the values live as long as the request.
+        let values: Vec<_> = values.into_iter().map(|value| unsafe { bytes(value) }).collect();
+        Ok(profile.and(&values))
+    }
+
+    /// Adds the `Host` that is sent with each introspection to what that depends on.
+    pub fn ask_as(&mut self, host: &[u8]) {
+        self.question = self.question.and(&[host]);
+        self.profile = self.profile.and(&[host]);
     }
 
     /// Whether the request is one for which `phantom_token_cache_bypass` asks to introspect afresh.

@@ -31,6 +31,8 @@ pub struct Introspection {
     log: *mut ngx_log_t,
     /// The Authorization that holds the token.
     authorization: ngx_str_t,
+    /// Where in the cache its answer belongs.
+    key: Option<CacheKey>,
     capture: Capture,
     /// When it was asked, and by the monotonic clock.
     asked: UnixTime,
@@ -56,6 +58,8 @@ pub struct Introspection {
 pub struct Purpose {
     /// The token's Authorization, which lives as long as the request.
     pub authorization: ngx_str_t,
+    /// Where in the cache its answer belongs; nowhere without one.
+    pub key: Option<CacheKey>,
     /// The ticket of one that others follow.
     pub ticket: Option<Ticket>,
     /// Whether the request goes on meanwhile.
@@ -77,6 +81,7 @@ pub fn start<'a>(
         guard: NonNull::from(guard),
         log: request.log(),
         authorization: purpose.authorization,
+        key: purpose.key,
         capture: Capture::new(guard.max_response_size),
         asked: now(),
         asked_ms: monotonic_ms(),
@@ -110,6 +115,11 @@ impl Introspection {
     /// The client's Authorization, which holds the token.
     pub fn authorization(&self) -> ngx_str_t {
         self.authorization
+    }
+
+    /// Where in the cache its answer belongs.
+    pub fn key(&self) -> Option<CacheKey> {
+        self.key
     }
 
     /// Whether the request goes on meanwhile.
@@ -330,8 +340,7 @@ impl Introspection {
     }
 
     fn zone_and_key(&self) -> Option<(&Zone, CacheKey)> {
-        let zone = self.guard().zone()?;
-        Some((zone, zone.key(self.token()?.as_bytes(), self.guard().profile)))
+        Some((self.guard().zone()?, self.key?))
     }
 }
 

@@ -19,6 +19,7 @@ mod flight;
 mod grant;
 mod guard;
 mod introspection;
+mod introspection_location;
 mod log;
 mod nginx;
 mod purge;
@@ -111,7 +112,8 @@ impl HttpModule for Module {
                 main.warn_of_unused(cf);
             }
             filters::register();
-            rc_of(access::register(cf))
+            let resolved = cf.as_mut().and_then(introspection_location::resolve);
+            rc_of(resolved.and_then(|()| access::register(cf)))
         }
     }
 }

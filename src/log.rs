@@ -72,6 +72,17 @@ pub fn astray_copy(subrequest: Request) {
     );
 }
 
+/// A client that got into an introspection location.
+pub fn client_in_endpoint(request: Request) {
+    ngx_log_error!(
+        NGX_LOG_ERR,
+        request.log(),
+        "phantom_token: a request of a client is refused in introspection location \"{}\": add \
+         \"internal\" to it, and let no \"rewrite\" lead there",
+        request.location_name()
+    );
+}
+
 /// Clients can ask the authorization server through the introspection location, with its credential.
 /// The administrator may want that, with `allow` and `deny`, so a worker says it once of a location.
 pub fn not_internal(subrequest: Request, conf: &LocationConf) {

@@ -8,7 +8,6 @@ use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t};
 use phantom_token_core::cache::{Counter, Profile};
 
 use crate::flight::Waiter;
-use crate::guard::Guard;
 use crate::introspection::Introspection;
 use crate::nginx::bits::request::{FILTER_FINALIZE, INTERNAL};
 use crate::nginx::headers::Header;
@@ -169,15 +168,16 @@ impl Record {
         None
     }
 
-    /// Whether a request with this record goes on with a JWT that `guard` would have got.
-    pub fn is_granted_for(&self, guard: &Guard) -> bool {
-        self.question.get() == Some(guard.question) && matches!(self.state.get(), State::Granted(_))
+    /// Whether a request with this record goes on with a JWT that this question would have got.
+    pub fn is_granted_for(&self, question: Profile) -> bool {
+        self.question.get() == Some(question) && matches!(self.state.get(), State::Granted(_))
     }
 
-    /// Nothing is decided for `guard` yet, whatever was for another one before an internal redirect.
-    pub fn begin(&self, guard: &Guard) {
+    /// Nothing is decided for this question yet, whatever was for another one before an internal
+    /// redirect.
+    pub fn begin(&self, question: Profile) {
         self.state.set(State::New);
-        self.question.set(Some(guard.question));
+        self.question.set(Some(question));
         self.waits_until.set(None);
     }
 
@@ -193,9 +193,9 @@ impl Record {
         }
     }
 
-    /// What was decided for `guard` already, before an internal redirect.
-    pub fn decided(&self, guard: &Guard) -> Option<State> {
-        if self.question.get() != Some(guard.question) {
+    /// What was decided for this question already, before an internal redirect.
+    pub fn decided(&self, question: Profile) -> Option<State> {
+        if self.question.get() != Some(question) {
             return None;
         }
         match self.state.get() {

@@ -37,7 +37,7 @@ pub fn start_if_due(
     };
     let joined = zone.join(&Worker, key, monotonic_ms(), guard.lock_timeout_ms);
     if let Join::Lead(ticket) = joined {
-        start(request, record, guard, ticket);
+        start(request, record, guard, *key, ticket);
     }
 }
 
@@ -66,12 +66,12 @@ pub fn is_first(key: &CacheKey, now: UnixTime) -> bool {
 }
 
 /// Introspects for the others that the ticket stands for; nobody waits.
-pub fn start(request: Request, record: &Record, guard: &Guard, ticket: Ticket) {
+pub fn start(request: Request, record: &Record, guard: &Guard, key: CacheKey, ticket: Ticket) {
     let Some(authorization) = record.authorization else {
         return;
     };
     guard.count(Counter::BackgroundUpdate);
-    let purpose = Purpose { authorization, ticket: Some(ticket), background: true };
+    let purpose = Purpose { authorization, key: Some(key), ticket: Some(ticket), background: true };
     // The request at hand has a JWT; the next one tries again.
     _ = introspection::start(request, guard, purpose);
 }

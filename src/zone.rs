@@ -14,6 +14,7 @@ use ngx::ngx_log_error;
 use phantom_token_core::cache::{RegionError, WorkerCache, Zone};
 
 use crate::Module;
+use crate::introspection_location::Location;
 use crate::nginx::conf::{ConfExt as _, Place};
 use crate::nginx::rc;
 use crate::nginx::variables::OfClient;
@@ -34,6 +35,8 @@ pub struct MainConf {
     pub authorization_index: Option<usize>,
     /// The variables that an introspection has from the client's request.
     pub of_client: OnceCell<OfClient>,
+    /// The locations that NGINX has merged, until they are resolved.
+    pub locations: Vec<Location>,
 }
 
 /// A zone, in one configuration.

@@ -78,8 +78,8 @@ impl<S> Bits<S> {
 /// The bit-fields of the structures that the module uses.
 pub use all::{
     ngx_buf_s as buf, ngx_connection_s as connection, ngx_event_s as event,
-    ngx_http_headers_in_t as headers_in, ngx_http_request_s as request,
-    ngx_variable_value_t as variable_value,
+    ngx_http_core_loc_conf_s as core_loc_conf, ngx_http_headers_in_t as headers_in,
+    ngx_http_request_s as request, ngx_variable_value_t as variable_value,
 };
 
 /// A structure of NGINX with its size, and its members with their offsets and sizes, all in bytes and

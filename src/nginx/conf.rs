@@ -8,11 +8,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use super::rc;
-use super::request::Request;
+use super::request::{OutOfMemory, Request};
 use nginx_sys::{
     NGX_CONF_UNSET, NGX_LOG_EMERG, NGX_LOG_WARN, ngx_array_t, ngx_command_t, ngx_conf_full_name,
-    ngx_conf_t, ngx_http_set_predicate_slot, ngx_http_test_predicates, ngx_parse_size,
-    ngx_parse_time, ngx_str_t, ngx_uint_t,
+    ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
+    ngx_http_complex_value, ngx_http_complex_value_t, ngx_http_set_predicate_slot,
+    ngx_http_test_predicates, ngx_parse_size, ngx_parse_time, ngx_pcalloc, ngx_str_t, ngx_uint_t,
 };
 use ngx::core::NGX_CONF_ERROR;
 use ngx::{ngx_conf_log_error, ngx_log_error};
@@ -123,6 +124,41 @@ impl Predicates {
         // SAFETY: the array lives as long as the configuration.
         let status = unsafe { ngx_http_test_predicates(request.as_ptr(), self.0.as_ptr()) };
         status != rc::OK
+    }
+}
+
+/// A value with variables.
+#[derive(Clone, Copy)]
+pub struct ComplexValue(NonNull<ngx_http_complex_value_t>);
+
+impl ComplexValue {
+    /// Compiles a text; nothing if NGINX has logged what is wrong.
+    pub fn compile(cf: &mut ngx_conf_t, text: &[u8]) -> Option<Self> {
+        // SAFETY: the pool is the configuration's, and aligns for any type; zero is a value of both
+        // structures. NGINX keeps pointers into the text, which is in the pool.
+        unsafe {
+            let size = size_of::<ngx_http_complex_value_t>();
+            let place = NonNull::new(ngx_pcalloc(cf.pool, size))?.cast();
+            let mut text = ngx_str_t::from_bytes(cf.pool, text)?;
+            let mut compile: ngx_http_compile_complex_value_t = core::mem::zeroed();
+            compile.cf = cf;
+            compile.value = &mut text;
+            compile.complex_value = place.as_ptr();
+            (ngx_http_compile_complex_value(&mut compile) == rc::OK).then_some(Self(place))
+        }
+    }
+
+    /// What it is in a request, for as long as that lives.
+    ///
+    /// # Errors
+    ///
+    /// The request's memory is used up.
+    pub fn evaluate(self, request: Request) -> Result<ngx_str_t, OutOfMemory> {
+        let mut value = ngx_str_t::empty();
+        // SAFETY: the value lives as long as the configuration, and the request is live.
+        let status =
+            unsafe { ngx_http_complex_value(request.as_ptr(), self.0.as_ptr(), &mut value) };
+        if status == rc::OK { Ok(value) } else { Err(OutOfMemory) }
     }
 }
 

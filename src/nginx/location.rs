@@ -2,10 +2,22 @@
 
 use nginx_sys::ngx_http_core_loc_conf_t;
 
+use super::bits::core_loc_conf::{EXACT_MATCH, NONAME};
+
 /// The path or the pattern behind `location`; empty for the context of a server.
 pub fn name(core: &ngx_http_core_loc_conf_t) -> &[u8] {
     // SAFETY: the name of a location lives in the pool of the configuration, as the location does.
     unsafe { super::bytes(core.name) }
+}
+
+/// Whether it is a part of another one, whose name it has: an `if`, or a `limit_except`.
+pub fn is_part(core: &ngx_http_core_loc_conf_t) -> bool {
+    NONAME.is_set(core)
+}
+
+/// Whether it is for the one path that is its name (`location = /path`).
+pub fn is_exact(core: &ngx_http_core_loc_conf_t) -> bool {
+    EXACT_MATCH.is_set(core)
 }
 
 /// Whether NGINX lets no client's URI lead to it.

@@ -30,6 +30,7 @@ mod inactive;
 mod inheritance;
 mod internal_redirect;
 mod introspection_answer;
+mod introspection_endpoint;
 mod introspection_location;
 mod introspection_request;
 mod introspection_transport;

@@ -23,6 +23,14 @@ impl Profile {
         Self(hasher.finish())
     }
 
+    /// The profile of the parts of this one, and of these.
+    #[must_use]
+    pub fn and(self, parts: &[&[u8]]) -> Self {
+        let own = self.0.to_le_bytes();
+        let parts: Vec<&[u8]> = [&own[..]].into_iter().chain(parts.iter().copied()).collect();
+        Self::new(&parts)
+    }
+
     pub(super) fn value(self) -> u64 {
         self.0
     }
@@ -128,6 +136,18 @@ mod tests {
     fn parts_of_a_profile_do_not_run_together() {
         assert_ne!(Profile::new(&[b"ab", b"c"]), Profile::new(&[b"a", b"bc"]));
         assert_ne!(Profile::new(&[b"ab"]), Profile::new(&[b"ab", b""]));
+    }
+
+    #[test]
+    fn a_profile_with_more_parts_is_another_one() {
+        let profile = Profile::new(&[b"a"]);
+        let more =
+            [&[][..], &[&b""[..]], &[b"b"], &[b"b", b"c"], &[b"bc"]].map(|more| profile.and(more));
+        for (index, one) in more.iter().enumerate() {
+            assert_ne!(*one, profile);
+            assert!(more[..index].iter().all(|other| other != one), "{index}");
+        }
+        assert_eq!(profile.and(&[b"b"]), profile.and(&[b"b"]));
     }
 
     #[test]

@@ -1,0 +1,149 @@
+//! The locations that introspection endpoints name: found once a configuration is read.
+
+use core::ptr::{self, NonNull};
+
+use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t};
+use ngx::http::{
+    HttpModuleLocationConf as _, HttpModuleMainConf as _, HttpModuleServerConf as _,
+    NgxHttpCoreModule,
+};
+
+use crate::Module;
+use crate::conf::{Context, LocationConf, Protection};
+use crate::nginx::conf::{ComplexValue, ConfExt as _};
+use crate::nginx::location;
+use crate::nginx::upstream_conf::{Host, Passing};
+
+/// A location, or a server outside of any, as NGINX has merged it.
+pub struct Location {
+    server: *const ngx_http_core_srv_conf_t,
+    core: NonNull<ngx_http_core_loc_conf_t>,
+    conf: NonNull<LocationConf>,
+    context: Context,
+}
+
+impl Location {
+    /// The one that the parser merges.
+    pub fn merged(cf: &ngx_conf_t, conf: &mut LocationConf, context: Context) -> Option<Self> {
+        let core: &ngx_http_core_loc_conf_t = NgxHttpCoreModule::location_conf(cf)?;
+        let server: &ngx_http_core_srv_conf_t = NgxHttpCoreModule::server_conf(cf)?;
+        let (core, conf) = (NonNull::from(core), NonNull::from(conf));
+        Some(Self { server: ptr::from_ref(server), core, conf, context })
+    }
+
+    fn core(&self) -> &ngx_http_core_loc_conf_t {
+        // SAFETY: locations live in the pool of the configuration, as the list of them does.
+        unsafe { self.core.as_ref() }
+    }
+
+    fn name(&self) -> &[u8] {
+        location::name(self.core())
+    }
+
+    #[expect(clippy::mut_from_ref, reason = "it is in the pool, and not in the list")]
+    fn conf_mut(&self) -> &mut LocationConf {
+        // SAFETY: as above. Nobody keeps a reference while NGINX reads its configuration, nor does
+        // `resolve_server` beyond the location that it is at.
+        unsafe { &mut *self.conf.as_ptr() }
+    }
+}
+
+/// Why an introspection location does not do what it is meant for.
+#[derive(Debug, thiserror::Error)]
+enum Warning<'a> {
+    #[error(
+        "introspection {0} is open to clients, whose requests are refused there: add \"internal\" to it"
+    )]
+    Open(&'a Context),
+    #[error(
+        "\"{1} updating\" in introspection {0} lets a revoked token live on: take \"{2}\" out of it, \
+         since the module has a cache of its own"
+    )]
+    StaleWhileUpdating(&'a Context, String, String),
+    #[error(
+        "\"{1} off\" in introspection {0} keeps the token from the authorization server: take it out"
+    )]
+    NoBody(&'a Context, String),
+}
+
+/// Tells each protected location what it has to know of its introspection location, and each
+/// introspection location that it is one. `None` if memory is used up.
+///
+/// Called once NGINX has merged all locations, which it does server by server.
+pub fn resolve(cf: &mut ngx_conf_t) -> Option<()> {
+    let locations = core::mem::take(&mut Module::main_conf_mut(cf)?.locations);
+    for of_server in locations.chunk_by(|one, next| ptr::eq(one.server, next.server)) {
+        resolve_server(cf, of_server)?;
+    }
+    Some(())
+}
+
+fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
+    let mut named: Vec<&Location> = Vec::new();
+    for location in locations {
+        let Protection::On(guard) = &mut location.conf_mut().protection else {
+            continue;
+        };
+        let target = find(locations, &guard.endpoint);
+        let passing = target.and_then(|target| Passing::of(cf, target.core()));
+        guard.ignores_client_abort = passing.as_ref().is_some_and(Passing::ignores_client_abort);
+        match (target, passing.as_ref().map(Passing::host)) {
+            (Some(_), None) => {}
+            (_, Some(Host::Fixed(host))) => guard.ask_as(host),
+            (_, Some(Host::Variable(host))) => guard.vary.push(ComplexValue::compile(cf, host)?),
+            // What is not known is taken for what may be.
+            (None, None) | (_, Some(Host::OfClient)) => {
+                guard.vary.push(ComplexValue::compile(cf, b"$http_host")?);
+            }
+        }
+        let target = target.filter(|target| target.name() == &*guard.endpoint);
+        named.extend(target.filter(|target| !named.iter().any(|one| ptr::eq(*one, *target))));
+    }
+    for location in named {
+        warn(cf, location);
+        location.conf_mut().protection.be_endpoint();
+        let parts = locations
+            .iter()
+            .filter(|part| location::is_part(part.core()) && part.name() == location.name());
+        parts.for_each(|part| part.conf_mut().protection.be_endpoint());
+    }
+    Some(())
+}
+
+/// The location of a server that NGINX finds for an endpoint: that of its name, else the longest path
+/// above it, as [`is_astray`](crate::subrequest::is_astray) permits them. A regular expression may come
+/// before it.
+fn find<'a>(locations: &'a [Location], endpoint: &[u8]) -> Option<&'a Location> {
+    let whole = || {
+        locations.iter().filter(|location| {
+            !location::is_part(location.core()) && !location::is_pattern(location.core())
+        })
+    };
+    let is_exact = |location: &&Location| location::is_exact(location.core());
+    let of_name = whole().filter(|location| location.name() == endpoint).max_by_key(is_exact);
+    of_name.or_else(|| {
+        let above = whole().filter(|location| {
+            let name = location.name();
+            let is_above = name.len() > 1 && name.ends_with(b"/") && endpoint.starts_with(name);
+            is_above && !is_exact(location)
+        });
+        above.max_by_key(|location| location.name().len())
+    })
+}
+
+fn warn(cf: &ngx_conf_t, location: &Location) {
+    let context = &location.context;
+    if location::is_open(location.core()) {
+        cf.warn(&Warning::Open(context));
+    }
+    let Some(passing) = Passing::of(cf, location.core()) else {
+        return;
+    };
+    if passing.serves_stale_while_updating() {
+        let [use_stale, cache] = ["cache_use_stale", "cache"].map(|rest| passing.directive(rest));
+        cf.warn(&Warning::StaleWhileUpdating(context, use_stale, cache));
+    }
+    if !passing.passes_body() {
+        cf.warn(&Warning::NoBody(context, passing.directive("pass_request_body")));
+    }
+}

@@ -1,0 +1,317 @@
+//! A location that an introspection endpoint names: who gets in, what is known of it at start-up, and
+//! what of it keeps answers apart.
+
+use phantom_token_devkit::{
+    Answer, Gateway, Nginx, Response,
+    jwt::{an_hour_of_claims, jwt},
+};
+use serde_json::json;
+
+use crate::crowd::{self, Crowd};
+
+/// `/api` is protected, `/ask` is its introspection location, which is as the test wants it.
+fn gateway(ask: &str, others: &str) -> Gateway {
+    Gateway::with_server(&format!(
+        "location /api {{
+             phantom_token on;
+             phantom_token_introspection_endpoint /ask;
+             proxy_pass http://{{api}};
+         }}
+         location /ask {{ {ask} proxy_pass http://{{as}}; }}
+         {others}"
+    ))
+}
+
+fn assert_kept_out(gateway: &Gateway, response: &Response) {
+    assert_eq!(response.status, 403);
+    assert_eq!(gateway.authorization_server.count(), 0);
+    let line = gateway.wait_for_log("is refused in introspection location \"/ask\"");
+    assert!(line.contains("[error]") && line.contains("\"internal\""), "{line}");
+}
+
+#[test]
+fn a_client_does_not_get_into_one_that_is_open() {
+    for ask in ["", "allow all; satisfy any;", "limit_except GET { allow all; }"] {
+        for target in ["/ask", "/ask/more"] {
+            let gateway = gateway(ask, "");
+
+            let response = gateway.request("POST", target).body("token=stolen").send();
+
+            assert_kept_out(&gateway, &response);
+        }
+    }
+}
+
+#[test]
+fn a_client_does_not_get_into_one_by_way_of_another_location() {
+    for (way, status) in [
+        ("rewrite ^ /ask last;", None),
+        ("try_files /none /ask;", None),
+        ("error_page 404 = /ask; return 404;", None),
+        ("proxy_pass http://{api};", Some("/ask")),
+    ] {
+        let gateway = gateway("internal;", &format!("location /way {{ {way} }}"));
+        if let Some(redirect) = status {
+            let answer = Answer::status(200).header("X-Accel-Redirect", redirect);
+            gateway.api.answer("/way", answer);
+        }
+
+        let response = gateway.get("/way").bearer("mine").send();
+
+        assert_kept_out(&gateway, &response);
+    }
+}
+
+#[test]
+fn subrequests_of_other_modules_get_into_one() {
+    let gateway =
+        gateway("internal;", "location /other { auth_request /ask; proxy_pass http://{api}; }");
+    gateway.authorization_server.answer_otherwise(|_| Answer::status(204));
+
+    assert_eq!(gateway.get("/other").send().status, 200);
+}
+
+#[test]
+fn a_longer_path_above_an_endpoint_is_open_to_clients_where_it_is_so() {
+    let gateway = Gateway::with_server(
+        "location /api {
+             phantom_token on;
+             phantom_token_introspection_endpoint /oauth/introspect;
+             proxy_pass http://{api};
+         }
+         location /oauth/ { proxy_pass http://{as}; }",
+    );
+
+    assert_eq!(gateway.get("/oauth/authorize").send().status, 204);
+}
+
+#[test]
+fn one_in_another_server_is_of_no_concern() {
+    let gateway = Gateway::with_http(
+        "server {
+             listen 127.0.0.1:{port};
+             location / {
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /ask;
+                 proxy_pass http://{api};
+             }
+             location = /ask { internal; proxy_pass http://{as}; }
+         }
+         server {
+             listen 127.0.0.1:{port2};
+             location = /ask { proxy_pass http://{api}; }
+         }",
+    );
+
+    let other = gateway.nth_address(1);
+    let response = phantom_token_devkit::Request::new(other, "GET", "/ask").send();
+
+    assert_eq!(response.status, 200);
+}
+
+#[test]
+fn what_is_wrong_with_one_is_a_warning_of_nginx_t() {
+    let table = [
+        ("", "is open to clients, whose requests are refused there: add \"internal\""),
+        (
+            "internal; proxy_cache c; proxy_cache_use_stale error updating;",
+            "\"proxy_cache_use_stale updating\" in introspection location \"/ask\"",
+        ),
+        ("internal; proxy_pass_request_body off;", "\"proxy_pass_request_body off\""),
+    ];
+    for (ask, expected) in table {
+        let verdict = verdict(ask);
+
+        assert!(verdict.accepted, "{}", verdict.output);
+        let warnings: Vec<_> =
+            verdict.output.lines().filter(|line| line.contains("[warn]")).collect();
+        let [warning] = warnings[..] else { panic!("{ask}: {}", verdict.output) };
+        assert!(warning.contains(expected), "{warning}");
+        assert!(warning.contains("location \"/ask\" of server \"api.example.com\""), "{warning}");
+        assert!(warning.contains("nginx.conf:"), "{warning}");
+    }
+    for ask in [
+        "internal;",
+        "internal; proxy_cache c; proxy_cache_key $request_body;",
+        "internal; proxy_cache_use_stale updating;",
+    ] {
+        assert!(!verdict(ask).output.contains("[warn]"), "{ask}: {}", verdict(ask).output);
+    }
+}
+
+fn verdict(ask: &str) -> phantom_token_devkit::Verdict {
+    let http = format!(
+        "proxy_cache_path cache keys_zone=c:1m;
+         server {{
+             listen {{port}};
+             server_name api.example.com;
+             location / {{ phantom_token on; phantom_token_introspection_endpoint /ask; }}
+             location /more {{ phantom_token on; phantom_token_introspection_endpoint /ask; }}
+             location /ask {{ {ask} proxy_pass http://127.0.0.1:1; }}
+         }}"
+    );
+    Nginx::builder().http(http).test()
+}
+
+/// Two tenants of one gateway, told apart by the name that the client asks for. An authorization server
+/// that knows them by `Host` answers each with a JWT of its own.
+fn answers_of_tenants(directives: &str) -> (Gateway, Vec<String>) {
+    let gateway = Gateway::with_http(&format!(
+        "server {{
+             listen 127.0.0.1:{{port}};
+             server_name *.example.com;
+             {directives}
+             location / {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /ask;
+                 proxy_pass http://{{api}};
+             }}
+             location = /ask {{ internal; proxy_pass http://{{as}}; }}
+         }}"
+    ));
+    let answers = [1, 2].map(|number| Answer::jwt(&jwt(json!({"number": number}))).max_age(60));
+    gateway.authorization_server.answer_in_turn("opaque", answers);
+    for host in ["a.example.com", "b.example.com", "a.example.com", "b.example.com"] {
+        assert_eq!(get_from(&gateway, host).status, 200, "{directives}");
+    }
+    let arrived = gateway.api.requests().into_iter();
+    let authorizations = arrived.map(|request| request.header("authorization").unwrap().to_owned());
+    let authorizations = authorizations.collect();
+    (gateway, authorizations)
+}
+
+fn get_from(gateway: &Gateway, host: &str) -> Response {
+    let mut connection = gateway.connect();
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer opaque\r\n\r\n");
+    connection.write(request.as_bytes());
+    connection.read("GET")
+}
+
+#[test]
+fn answers_are_kept_apart_by_the_host_that_the_authorization_server_is_asked_as() {
+    for directives in [
+        "proxy_set_header Host $host;",
+        "proxy_set_header Host $http_host;",
+        "proxy_set_header host login.$host;",
+    ] {
+        let (gateway, served) = answers_of_tenants(directives);
+
+        assert_eq!(gateway.authorization_server.count(), 2, "{directives}");
+        assert_ne!(served[0], served[1], "{directives}");
+        assert_eq!(served[..2], served[2..], "{directives}");
+    }
+}
+
+#[test]
+fn answers_are_shared_by_hosts_that_the_authorization_server_does_not_see() {
+    for directives in
+        ["", "proxy_set_header Host login.example.com;", "proxy_set_header X-A $host;"]
+    {
+        let (gateway, _) = answers_of_tenants(directives);
+
+        assert_eq!(gateway.authorization_server.count(), 1, "{directives}");
+    }
+}
+
+#[test]
+fn answers_are_kept_apart_by_the_values_that_the_configuration_names() {
+    let gateway = Gateway::with_server(
+        "phantom_token_introspection_endpoint /ask;
+         phantom_token_cache_vary $realm fixed;
+         location /a { set $realm a; phantom_token on; proxy_pass http://{api}; }
+         location /b { set $realm b; phantom_token on; proxy_pass http://{api}; }
+         location /also-a { set $realm a; phantom_token on; proxy_pass http://{api}; }
+         location = /ask { internal; proxy_pass http://{as}/realms/$realm; }",
+    );
+    gateway.activate("opaque");
+
+    for _ in 0..2 {
+        for target in ["/a", "/b", "/also-a"] {
+            assert_eq!(gateway.get(target).bearer("opaque").send().status, 200);
+        }
+    }
+
+    let asked: Vec<_> =
+        gateway.authorization_server.requests().into_iter().map(|asked| asked.target).collect();
+    assert_eq!(asked, ["/realms/a", "/realms/b"]);
+}
+
+#[test]
+fn a_grant_does_not_hold_where_a_redirect_leads_with_other_values() {
+    let gateway = Gateway::with_server(
+        "phantom_token_introspection_endpoint /ask;
+         phantom_token_cache_vary $realm;
+         location /a {
+             set $realm a;
+             phantom_token on;
+             error_page 418 = /b;
+             try_files /none =418;
+         }
+         location /b { set $realm b; phantom_token on; proxy_pass http://{api}; }
+         location = /ask { internal; proxy_pass http://{as}/realms/$realm; }",
+    );
+    gateway.activate("opaque");
+
+    assert_eq!(gateway.get("/a").bearer("opaque").send().status, 200);
+
+    let asked: Vec<_> =
+        gateway.authorization_server.requests().into_iter().map(|asked| asked.target).collect();
+    assert_eq!(asked, ["/realms/a", "/realms/b"]);
+}
+
+#[test]
+fn those_who_wait_for_each_other_have_the_same_values() {
+    let gateway = crowd::gateway(1, "phantom_token_cache_vary $arg_tenant;");
+    let gate = phantom_token_devkit::Gate::closed();
+    let answer = Answer::jwt(&jwt(an_hour_of_claims())).max_age(60).after(&gate);
+    gateway.authorization_server.answer("opaque", answer);
+    let crowd = Crowd::send(&gateway, 5, "opaque");
+    let mut other = gateway.connect();
+    other.write(&gateway.get("/?tenant=b").bearer("opaque").to_bytes());
+
+    gateway.authorization_server.wait_for(2);
+    gate.open();
+
+    crowd::assert_all(&crowd.answers(), 200);
+    assert_eq!(other.read("GET").status, 200);
+    assert_eq!(gateway.authorization_server.count(), 2);
+}
+
+#[test]
+fn a_client_that_has_closed_its_half_is_answered_as_leader_and_as_follower_where_that_is_ignored() {
+    for (directive, is_answered) in [("proxy_ignore_client_abort on;", true), ("", false)] {
+        let gateway = Gateway::with_server(&format!(
+            "{directive}
+             location /api {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspection;
+                 proxy_pass http://{{api}};
+             }}"
+        ));
+        let gate = phantom_token_devkit::Gate::closed();
+        let answer = Answer::jwt(&jwt(an_hour_of_claims())).max_age(60).after(&gate);
+        gateway.authorization_server.answer("opaque", answer);
+        let mut connections: Vec<_> = (0..3).map(|_| gateway.connect()).collect();
+        for connection in &mut connections {
+            connection.write(&gateway.get("/api").bearer("opaque").to_bytes());
+        }
+        gateway.authorization_server.wait_for(1);
+        if is_answered {
+            connections.iter_mut().for_each(phantom_token_devkit::Connection::finish_writing);
+            // A worker that answers this has seen the ends that came before.
+            gateway.get("/none").send();
+            gate.open();
+            for connection in &mut connections {
+                assert_eq!(connection.read("GET").status, 200);
+            }
+            continue;
+        }
+        // A follower; the leader may be any of them.
+        connections.iter_mut().for_each(phantom_token_devkit::Connection::finish_writing);
+        phantom_token_devkit::eventually(|| {
+            (gateway.log_named("access.log").matches(" 499 ").count() == 3).then_some(())
+        })
+        .expect("the end of all requests");
+        gate.open();
+    }
+}
