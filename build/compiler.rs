@@ -41,6 +41,12 @@ impl Compiler {
         Ok(Self { program, arguments })
     }
 
+    /// The compiler and its arguments, one a line, for tests that have a module of their own.
+    pub fn command_line(&self) -> String {
+        let words = [&self.program].into_iter().chain(&self.arguments);
+        words.map(|word| format!("{word}\n")).collect()
+    }
+
     /// Compiles a file to what can be linked into a shared object. It has as much debug information as
     /// the Rust beside it.
     pub fn object(&self, source: &Path, object: &Path) -> Result<(), Error> {

@@ -65,6 +65,7 @@ fn compile() -> Result<(), Box<dyn Error>> {
     let proven = proof::prove(&structures, &compiler, &out)?;
     fs::write(out.join("bit_fields.txt"), proven)?;
     fs::write(out.join("layout.rs"), layout::to_rust(&structures)?)?;
+    fs::write(out.join("compiler.txt"), compiler.command_line())?;
     Ok(())
 }
 

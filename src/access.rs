@@ -224,7 +224,10 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
         Some(State::Refused(refused)) => return refusal::repeat(request, record, refused),
         _ => {}
     }
-    if record.has_second_authorization {
+    // Where a redirect has led, another module may have added one since.
+    if record.has_second_authorization
+        || request.is_internal() && request.has_second_authorization()
+    {
         log::second_authorization(request);
         return Ok(undecided(request, rc::BAD_REQUEST));
     }

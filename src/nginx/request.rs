@@ -1,11 +1,11 @@
 //! A request of NGINX, as the rest of the module sees it.
 
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use nginx_sys::{
     NGX_HTTP_VERSION_20, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t,
     ngx_http_run_posted_requests, ngx_int_t, ngx_log_t, ngx_pnalloc, ngx_pool_t, ngx_str_t,
-    ngx_table_elt_t, ngx_uint_t,
+    ngx_uint_t,
 };
 use ngx::http::{
     HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
@@ -20,6 +20,8 @@ use crate::Module;
 
 /// What makes the answer in a location: NGINX's `r->content_handler`.
 pub type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
+
+const AUTHORIZATION: &[u8] = b"authorization";
 
 /// No memory was left in the request's pool.
 #[derive(Debug, thiserror::Error)]
@@ -172,16 +174,16 @@ impl Request {
         self.core_location().is_some_and(location::is_pattern)
     }
 
-    /// Whether the client sent more than one Authorization header. NGINX refuses that itself, but sends
-    /// all of them on to an error page that it has for that.
+    /// Whether there is an Authorization header beside the one that NGINX knows as such. NGINX refuses
+    /// two of a client itself, but sends both on to an error page that it has for that; and another
+    /// module may have added one.
     pub fn has_second_authorization(self) -> bool {
-        if !self.is_internal() {
-            return false;
-        }
-        let is_authorization = |header: &&ngx_table_elt_t| {
-            super::headers::name(header).eq_ignore_ascii_case(b"authorization")
-        };
-        super::headers::iter(&self.raw().headers_in.headers).filter(is_authorization).count() > 1
+        let known = self.raw().headers_in.authorization.cast_const();
+        super::headers::iter(&self.raw().headers_in.headers).any(|header| {
+            header.key.len == AUTHORIZATION.len()
+                && !ptr::eq(header, known)
+                && super::headers::name(header).eq_ignore_ascii_case(AUTHORIZATION)
+        })
     }
 
     fn core_location(&self) -> Option<&ngx_http_core_loc_conf_t> {

@@ -45,6 +45,7 @@ mod refused;
 mod reload_cache;
 mod request_body;
 mod sample_configurations;
+mod second_authorization;
 mod security_attacks;
 mod security_cache;
 mod security_error_pages;
