@@ -18,7 +18,7 @@ use crate::guard::Guard;
 use crate::introspection::Introspection;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
-use crate::record::{Record, State};
+use crate::record::{Record, Refused, State};
 use crate::refusal::{self, refuse};
 use crate::{Module, grant, log, subrequest};
 
@@ -82,9 +82,15 @@ unsafe extern "C" fn of_subrequest(r: *mut ngx_http_request_t) -> ngx_int_t {
 /// those of NGINX's own modules. `set`, `if` and `return` of the server come before it.
 unsafe extern "C" fn before_rewrite(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: NGINX calls a handler with a live request.
-    let Some(request) = (unsafe { Request::new(r) }).filter(|request| request.is_internal()) else {
-        return rc::DECLINED;
-    };
+    match (unsafe { Request::new(r) }).filter(|request| request.is_internal()) {
+        Some(request) => after_redirect(request),
+        None => rc::DECLINED,
+    }
+}
+
+/// Not inlined: requests that come from a client are to pay for the question alone.
+#[inline(never)]
+fn after_redirect(request: Request) -> ngx_int_t {
     if let Some(introspection) = subrequest::introspection_of(&request) {
         return check_introspection(request, introspection);
     }
@@ -92,12 +98,12 @@ unsafe extern "C" fn before_rewrite(r: *mut ngx_http_request_t) -> ngx_int_t {
         log::astray_copy(request);
         return rc::INTERNAL_SERVER_ERROR;
     }
-    after_redirect(request)
+    withhold_after_redirect(request)
 }
 
 /// A request that was refused goes to its error page without its token, as does one whose client went
 /// away before anything was decided to its `post_action`.
-fn after_redirect(request: Request) -> ngx_int_t {
+fn withhold_after_redirect(request: Request) -> ngx_int_t {
     let Some(record) = Record::of(&request) else {
         return rc::DECLINED;
     };
@@ -124,9 +130,14 @@ unsafe extern "C" fn before_content(r: *mut ngx_http_request_t) -> ngx_int_t {
         // Our handler was not even asked.
         return withheld(request, grant::withhold_opaque_token(request));
     };
-    let State::Refused(refused) = record.state.get() else {
-        return rc::DECLINED;
-    };
+    match record.state.get() {
+        State::Refused(refused) => overrule(request, record, refused),
+        _ => rc::DECLINED,
+    }
+}
+
+#[cold]
+fn overrule(request: Request, record: &Record, refused: Refused) -> ngx_int_t {
     record.state.set(State::Overruled(refused));
     refusal::take_challenge_back(request, record);
     withheld(request, grant::withhold_token(request))
@@ -134,6 +145,7 @@ unsafe extern "C" fn before_content(r: *mut ngx_http_request_t) -> ngx_int_t {
 
 /// A request from which the token could not be taken goes nowhere, and with a part of a page all of
 /// it: any other status could lead to an error page, or to `post_action`.
+#[cold]
 fn withheld(request: Request, done: Result<(), OutOfMemory>) -> ngx_int_t {
     done.map_or_else(
         |OutOfMemory| {
@@ -192,6 +204,7 @@ fn check(request: Request) -> ngx_int_t {
 /// A request of a client in an introspection location would be asked by whatever means the gateway has
 /// there, with its credential perhaps. Only a missing `internal`, or a `rewrite` of the operator's, brings
 /// it there.
+#[cold]
 fn keep_out_of_endpoint(request: Request) -> ngx_int_t {
     log::client_in_endpoint(request);
     rc::FORBIDDEN

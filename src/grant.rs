@@ -30,8 +30,7 @@ pub fn grant(
     let authorization = request.join(&[BEARER, jwt])?;
     replace_authorization(request, authorization)?;
     record.state.set(State::Granted(authorization));
-    guard.count(Counter::Granted);
-    guard.count_cache_status(record);
+    guard.count_result(Counter::Granted, record);
     Ok(rc::OK)
 }
 

@@ -9,7 +9,6 @@ use phantom_token_core::cache::{CacheKey, Counter, Generation, Profile, WorkerCa
 use phantom_token_core::challenge::Challenge;
 use phantom_token_core::freshness::Policy;
 use phantom_token_core::introspection::ClientCredential;
-use phantom_token_core::refusal::Refusal;
 use phantom_token_core::stale::UseStale;
 
 use crate::conf::OnOptions;
@@ -125,10 +124,13 @@ impl Guard {
         Ok(zone.key(token.as_bytes(), self.varied(self.profile, request)?))
     }
 
+    #[inline]
     fn varied(&self, profile: Profile, request: Request) -> Result<Profile, OutOfMemory> {
-        if self.vary.is_empty() {
-            return Ok(profile);
-        }
+        if self.vary.is_empty() { Ok(profile) } else { self.with_values(profile, request) }
+    }
+
+    #[cold]
+    fn with_values(&self, profile: Profile, request: Request) -> Result<Profile, OutOfMemory> {
         let values = self.vary.iter().map(|value| value.evaluate(request));
         let values = values.collect::<Result<Vec<_>, _>>()?;
         // SAFETY: the values live as long as the request.
@@ -154,17 +156,15 @@ impl Guard {
         }
     }
 
-    /// Counts where in the cache a request was answered from.
-    pub fn count_cache_status(&self, record: &Record) {
+    /// Counts the result of a request in the zone, and where in the cache it was answered from.
+    pub fn count_result(&self, result: Counter, record: &Record) {
+        let Some(zone) = self.zone() else {
+            return;
+        };
+        let (counters, line) = (zone.counters(), worker::line());
+        counters.count(line, result);
         if let Some(status) = record.cache_status.get() {
-            self.count(status.counter());
-        }
-    }
-
-    /// Counts a refused request in the zone.
-    pub fn count_refusal(&self, refusal: &Refusal) {
-        if let Some(counter) = Counter::of_result(refusal.result()) {
-            self.count(counter);
+            counters.count(line, status.counter());
         }
     }
 

@@ -7,6 +7,7 @@
 use core::cell::Cell;
 
 use nginx_sys::{ngx_chain_t, ngx_int_t, ngx_str_t};
+use phantom_token_core::cache::Counter;
 use phantom_token_core::refusal::Refusal;
 
 use crate::guard::Guard;
@@ -28,9 +29,8 @@ pub fn refuse(
     refusal: &Refusal,
 ) -> Result<ngx_int_t, OutOfMemory> {
     log::refusal(request, refusal);
-    if let Some(guard) = guard {
-        guard.count_refusal(refusal);
-        guard.count_cache_status(record);
+    if let (Some(guard), Some(result)) = (guard, Counter::of_result(refusal.result())) {
+        guard.count_result(result, record);
     }
     let join = |value: &[u8]| request.join(&[value]);
     let challenge = guard.and_then(|guard| guard.challenge.value(refusal));

@@ -72,6 +72,26 @@ pub fn iter(list: &ngx_list_t) -> impl Iterator<Item = &ngx_table_elt_t> {
     .flatten()
 }
 
+/// Whether a header in a list is such, which this tells sooner than [`iter`].
+#[inline]
+pub fn any(list: &ngx_list_t, is_such: impl Fn(&ngx_table_elt_t) -> bool) -> bool {
+    let mut part: Option<&ngx_list_part_t> = Some(&list.part);
+    while let Some(current) = part {
+        let headers = if current.elts.is_null() {
+            &[][..]
+        } else {
+            // SAFETY: the list holds headers, and the first `nelts` of a part are initialised.
+            unsafe { core::slice::from_raw_parts(current.elts.cast(), current.nelts) }
+        };
+        if headers.iter().any(&is_such) {
+            return true;
+        }
+        // SAFETY: the parts of a live list are linked until a null pointer.
+        part = unsafe { current.next.as_ref() };
+    }
+    false
+}
+
 /// The value of a header.
 pub fn value(header: &ngx_table_elt_t) -> &[u8] {
     // SAFETY: the strings of a header live in the same pool as its list.

@@ -179,7 +179,7 @@ impl Request {
     /// module may have added one.
     pub fn has_second_authorization(self) -> bool {
         let known = self.raw().headers_in.authorization.cast_const();
-        super::headers::iter(&self.raw().headers_in.headers).any(|header| {
+        super::headers::any(&self.raw().headers_in.headers, |header| {
             header.key.len == AUTHORIZATION.len()
                 && !ptr::eq(header, known)
                 && super::headers::name(header).eq_ignore_ascii_case(AUTHORIZATION)
