@@ -23,11 +23,22 @@ pub(crate) enum Member<'a> {
     String(Cow<'a, str>),
     /// A number, read as a NumericDate (RFC 7519 section 2) and rounded down to whole seconds.
     Date(UnixTime),
+    /// A number below 0, which is a time before 1970.
+    BeforeEpoch,
     /// An array or an object.
     Other,
 }
 
 impl<'a> Member<'a> {
+    /// The time that a number stands for; one before 1970 is as good as 1970.
+    pub(crate) fn date(&self) -> Option<UnixTime> {
+        match self {
+            Self::Date(time) => Some(*time),
+            Self::BeforeEpoch => Some(UnixTime(0)),
+            _ => None,
+        }
+    }
+
     /// The bytes of a string; nothing for any other value.
     pub(crate) fn into_string(self) -> Option<Cow<'a, [u8]>> {
         match self {
@@ -38,29 +49,58 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Reads the members called `names`, in the order of `names`; nothing if `text` is no JSON object.
-pub(crate) fn members<'a>(text: &'a [u8], names: &[&str]) -> Option<Vec<Member<'a>>> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let members = (&mut deserializer).deserialize_map(ObjectVisitor { names }).ok()?;
-    deserializer.end().ok()?;
-    Some(members)
+/// `text` is not one JSON object (RFC 8259) in UTF-8, or has a name or a wanted value that cannot be
+/// represented: a lone surrogate, a number out of range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotAnObject;
+
+/// Reads the members called `names`, in the order of `names`.
+///
+/// # Errors
+///
+/// [`NotAnObject`].
+pub(crate) fn members<'a, const N: usize>(
+    text: &'a [u8],
+    names: [&str; N],
+) -> Result<[Member<'a>; N], NotAnObject> {
+    let mut members = [const { Member::Absent }; N];
+    read_into(text, &names, &mut members)?;
+    Ok(members)
 }
 
-struct ObjectVisitor<'n> {
+/// Reads the members called `names` into `members`, in the order of `names`.
+///
+/// # Errors
+///
+/// [`NotAnObject`].
+pub(crate) fn read_into<'a>(
+    text: &'a [u8],
+    names: &[&str],
+    members: &mut [Member<'a>],
+) -> Result<(), NotAnObject> {
+    // Of what it skips, the parser does not look at the encoding.
+    let text = str::from_utf8(text).map_err(|_| NotAnObject)?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let object = ObjectVisitor { names, members };
+    (&mut deserializer).deserialize_map(object).map_err(|_| NotAnObject)?;
+    deserializer.end().map_err(|_| NotAnObject)
+}
+
+struct ObjectVisitor<'n, 'm, 'a> {
     names: &'n [&'n str],
+    members: &'m mut [Member<'a>],
 }
 
-impl<'de> Visitor<'de> for ObjectVisitor<'_> {
-    type Value = Vec<Member<'de>>;
+impl<'de> Visitor<'de> for ObjectVisitor<'_, '_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = vec![Member::Absent; self.names.len()];
         while let Some(index) = map.next_key_seed(NameSeed { names: self.names })? {
-            match index.and_then(|index| members.get_mut(index)) {
+            match index.and_then(|index| self.members.get_mut(index)) {
                 None => drop(map.next_value::<IgnoredAny>()?),
                 Some(member @ Member::Absent) => *member = map.next_value_seed(MemberSeed)?,
                 Some(member) => {
@@ -69,7 +109,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
                 }
             }
         }
-        Ok(members)
+        Ok(())
     }
 }
 
@@ -136,12 +176,12 @@ impl<'de> Visitor<'de> for MemberSeed {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Member::Date(UnixTime(value.try_into().unwrap_or(0))))
+        Ok(value.try_into().map_or(Member::BeforeEpoch, |seconds| Member::Date(UnixTime(seconds))))
     }
 
-    // A float-to-integer cast saturates: negative becomes 0, huge becomes the largest time.
+    // A float-to-integer cast saturates: huge becomes the largest time.
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Member::Date(UnixTime(value as u64)))
+        Ok(if value < 0.0 { Member::BeforeEpoch } else { Member::Date(UnixTime(value as u64)) })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
@@ -161,13 +201,13 @@ mod tests {
 
     use super::*;
 
-    fn read<'a>(text: &'a str, name: &str) -> Option<Member<'a>> {
-        members(text.as_bytes(), &[name]).map(|mut members| members.remove(0))
+    fn read<'a>(text: &'a str, name: &str) -> Result<Member<'a>, NotAnObject> {
+        members(text.as_bytes(), [name]).map(|[member]| member)
     }
 
     #[test]
     fn members_come_in_the_order_asked_for() {
-        let found = members(br#"{"b": 1, "x": [{"a": 3}], "a": true}"#, &["a", "b", "c"]);
+        let found = members(br#"{"b": 1, "x": [{"a": 3}], "a": true}"#, ["a", "b", "c"]);
         let expected = [Member::Bool(true), Member::Date(UnixTime(1)), Member::Absent];
         assert_eq!(found.unwrap(), expected);
     }
@@ -183,7 +223,7 @@ mod tests {
             (r#"{"a": {"a": {"a": 1}}}"#, Member::Other),
             (r#"{"b": 1}"#, Member::Absent),
         ] {
-            assert_eq!(read(text, "a"), Some(expected), "{text}");
+            assert_eq!(read(text, "a"), Ok(expected), "{text}");
         }
     }
 
@@ -194,16 +234,24 @@ mod tests {
             ("1700000000.999", 1_700_000_000),
             ("1.7e9", 1_700_000_000),
             ("0", 0),
-            ("-1", 0),
-            ("-0.5", 0),
-            ("-9223372036854775808", 0),
+            ("0.9", 0),
+            ("-0", 0),
+            ("-0.0", 0),
             ("9007199254740993", 9_007_199_254_740_993),
             ("18446744073709551615", u64::MAX),
             ("18446744073709551616", u64::MAX),
             ("1e300", u64::MAX),
         ] {
             let text = format!("{{\"a\": {number}}}");
-            assert_eq!(read(&text, "a"), Some(Member::Date(UnixTime(seconds))), "{number}");
+            assert_eq!(read(&text, "a"), Ok(Member::Date(UnixTime(seconds))), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_number_below_0_is_a_time_before_1970() {
+        for number in ["-1", "-0.5", "-1e300", "-9223372036854775808", "-18446744073709551616"] {
+            let text = format!("{{\"a\": {number}}}");
+            assert_eq!(read(&text, "a"), Ok(Member::BeforeEpoch), "{number}");
         }
     }
 
@@ -215,33 +263,58 @@ mod tests {
             r#"{"a": null, "b": 0, "a": "x"}"#,
             r#"{"a": 1, "\u0061": 2, "a": 3}"#,
         ] {
-            assert_eq!(read(text, "a"), Some(Member::Repeated), "{text}");
+            assert_eq!(read(text, "a"), Ok(Member::Repeated), "{text}");
         }
     }
 
     #[test]
     fn a_member_that_nobody_asked_for_may_be_repeated() {
-        assert_eq!(read(r#"{"b": 1, "b": 2, "a": null}"#, "a"), Some(Member::Null));
+        assert_eq!(read(r#"{"b": 1, "b": 2, "a": null}"#, "a"), Ok(Member::Null));
     }
 
     #[test]
     fn what_is_no_object_has_no_members() {
-        for text in ["", "null", "[1]", "\"a\"", "{", r#"{"a": 1"#, r#"{"a": 1} x"#, "{'a': 1}"] {
-            assert_eq!(read(text, "a"), None, "{text}");
+        for text in [
+            "",
+            "null",
+            "[1]",
+            "\"a\"",
+            "{",
+            r#"{"a": 1"#,
+            r#"{"a": 1} x"#,
+            "{\"a\": 1}\0",
+            "\u{feff}{\"a\": 1}",
+            r#"{"a": 1,}"#,
+            "{'a': 1}",
+            r#"{"b": NaN}"#,
+            r#"{"a": 1e400}"#,
+            r#"{"a": -1e400}"#,
+            r#"{"a": "\ud800"}"#,
+            r#"{"\ud800": 1}"#,
+        ] {
+            assert_eq!(read(text, "a"), Err(NotAnObject), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_no_object_wherever_that_stands() {
+        for text in [&b"{\"a\":1,\"b\":\"\xff\"}"[..], b"{\"\xc3\":1}", b"{\"a\":\"\xed\xa0\x80\"}"]
+        {
+            assert_eq!(members(text, ["a"]), Err(NotAnObject), "{}", text.escape_ascii());
         }
     }
 
     #[test]
     fn deep_nesting_is_skipped_without_recursion() {
         let text = format!(r#"{{"b": {}{}, "a": 1}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(read(&text, "a"), Some(Member::Date(UnixTime(1))));
+        assert_eq!(read(&text, "a"), Ok(Member::Date(UnixTime(1))));
     }
 
     proptest! {
         #[test]
         fn any_string_is_read_back(value: String) {
             let text = serde_json::json!({ "a": value }).to_string();
-            prop_assert_eq!(read(&text, "a"), Some(Member::String(value.into())));
+            prop_assert_eq!(read(&text, "a"), Ok(Member::String(value.into())));
         }
     }
 }

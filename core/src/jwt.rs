@@ -1,20 +1,18 @@
 //! The JWT that stands behind an opaque token (RFC 7519, in the compact form of RFC 7515 and 7516).
 //!
-//! The API verifies the JWT. What is checked here is that it can stand in a header as one word and
-//! until when it may be used.
+//! The API verifies the JWT. What is checked here is that it is one, that it can stand in a header as
+//! one word, and from when and until when it may be used.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
-use base64::alphabet::URL_SAFE;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use memchr::memchr;
 use thiserror::Error;
 
-use crate::UnixTime;
-use crate::charset;
 use crate::json::{self, Member};
+use crate::{UnixTime, charset, media_type};
 
 /// A JWT in compact form: nothing but base64url characters and dots.
 ///
@@ -22,13 +20,16 @@ use crate::json::{self, Member};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Jwt<'a> {
     compact: Cow<'a, [u8]>,
+    not_before: Option<UnixTime>,
     expires: Option<UnixTime>,
 }
 
 impl<'a> Jwt<'a> {
     /// Accepts three base64url parts (signed) or five (encrypted), separated by dots.
     ///
-    /// Header and payload are decoded leniently: one that is no JSON states nothing.
+    /// Header and payload must be JSON objects in base64url (RFC 7519 section 7.2): a text that others
+    /// read differently, or not at all, could hide its `exp` from us. The payload of an encrypted one
+    /// cannot be read.
     ///
     /// # Errors
     ///
@@ -36,15 +37,26 @@ impl<'a> Jwt<'a> {
     pub fn parse(compact: impl Into<Cow<'a, [u8]>>) -> Result<Self, JwtError> {
         let compact = compact.into();
         let parts = Parts::split(&compact)?;
-        refuse_introspection_response(parts.header)?;
-        let expires = parts.payload.map_or(Ok(None), expires)?;
-        Ok(Self { compact, expires })
+        let mut text = Vec::with_capacity(parts.longest());
+        check_header(parts.header, &mut text)?;
+        let times = match parts.payload {
+            Some(payload) => Times::of(payload, &mut text)?,
+            None => Times::default(),
+        };
+        let Times { not_before, expires } = times;
+        Ok(Self { compact, not_before, expires })
     }
 
     /// The JWT as it goes to the API.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.compact
+    }
+
+    /// Before when it must not be used (RFC 7519 section 4.1.5), if it says so.
+    #[must_use]
+    pub fn not_before(&self) -> Option<UnixTime> {
+        self.not_before
     }
 
     /// When it ends for good, if that is known: its `exp` claim (RFC 7519 section 4.1.4), or what
@@ -85,15 +97,23 @@ pub enum JwtError {
     /// The signature is empty (`alg` `none`).
     #[error("it is not signed")]
     Unsigned,
+    /// The header is no JSON object in base64url (RFC 7515 section 5.2).
+    #[error("its header is not a JSON object in base64url")]
+    Header,
+    /// The payload is no JSON object in base64url (RFC 7519 section 7.2).
+    #[error("its payload is not a JSON object in base64url")]
+    Payload,
+    /// `typ` or `cty` is there, but is not one string.
+    #[error("its typ or cty is not one string")]
+    InvalidType,
     /// `exp` is there, but is not one number.
     #[error("its exp claim is not a number")]
     InvalidExpires,
-    /// `typ` says that it is an introspection response (RFC 9701), which is not an access token.
-    #[error(
-        "its typ is token-introspection+jwt, which is a signed introspection response and no \
-         access token: set phantom_token_introspection_accept_header to application/jwt or to \
-         application/json"
-    )]
+    /// `nbf` is there, but is not one number.
+    #[error("its nbf claim is not a number")]
+    InvalidNotBefore,
+    /// `typ` or `cty` says that it is an introspection response (RFC 9701), which is not an access token.
+    #[error("it is a response to introspection (RFC 9701) and no access token, as its typ says")]
     IntrospectionResponse,
 }
 
@@ -121,6 +141,11 @@ impl<'a> Parts<'a> {
             }
             _ => Err(JwtError::PartCount),
         }
+    }
+
+    /// The length of the longer one of what is decoded.
+    fn longest(&self) -> usize {
+        self.payload.map_or(0, <[u8]>::len).max(self.header.len())
     }
 
     fn signed(header: &'a [u8], payload: &'a [u8], signature: &'a [u8]) -> Result<Self, JwtError> {
@@ -163,51 +188,59 @@ fn is_compact_byte(byte: u8) -> bool {
         | (byte == b'.')
 }
 
-/// Only `typ` decides, of a signed JWT as of an encrypted one.
-fn refuse_introspection_response(header: &[u8]) -> Result<(), JwtError> {
-    let header = decode(header);
-    match member(&header, "typ") {
-        Member::String(typ) if is_introspection_response(&typ) => {
-            Err(JwtError::IntrospectionResponse)
+/// Only `typ` decides, of a signed JWT as of an encrypted one, and `cty`, by which an encrypted one says
+/// what is in it. One that is there twice, or is no string, may be read as anything elsewhere.
+fn check_header(header: &[u8], text: &mut Vec<u8>) -> Result<(), JwtError> {
+    let types = members(header, text, ["typ", "cty"]).ok_or(JwtError::Header)?;
+    for media_type in types {
+        match media_type {
+            Member::Absent | Member::Null => {}
+            Member::String(name) if media_type::is_introspection_response(name.as_bytes()) => {
+                return Err(JwtError::IntrospectionResponse);
+            }
+            Member::String(_) => {}
+            _ => return Err(JwtError::InvalidType),
         }
-        _ => Ok(()),
+    }
+    Ok(())
+}
+
+/// The claims that say when a JWT may be used.
+#[derive(Default)]
+struct Times {
+    not_before: Option<UnixTime>,
+    expires: Option<UnixTime>,
+}
+
+impl Times {
+    fn of(payload: &[u8], text: &mut Vec<u8>) -> Result<Self, JwtError> {
+        let [not_before, expires] =
+            members(payload, text, ["nbf", "exp"]).ok_or(JwtError::Payload)?;
+        let not_before = match not_before {
+            Member::Absent | Member::Null => None,
+            not_before => Some(not_before.date().ok_or(JwtError::InvalidNotBefore)?),
+        };
+        let expires = match expires {
+            Member::Absent => None,
+            expires => Some(expires.date().ok_or(JwtError::InvalidExpires)?),
+        };
+        Ok(Self { not_before, expires })
     }
 }
 
-/// A `typ` is a media type that may go without its `application/` (RFC 7515 section 4.1.9).
-fn is_introspection_response(typ: &str) -> bool {
-    let typ = typ.to_ascii_lowercase();
-    typ.strip_prefix("application/").unwrap_or(&typ) == "token-introspection+jwt"
+/// The members of a part, which is decoded into `text`; nothing if it is no JSON object in base64url.
+fn members<'t, const N: usize>(
+    part: &[u8],
+    text: &'t mut Vec<u8>,
+    names: [&str; N],
+) -> Option<[Member<'t>; N]> {
+    text.clear();
+    BASE64_URL_SAFE_NO_PAD.decode_vec(part, text).ok()?;
+    json::members(text, names).ok()
 }
-
-fn expires(payload: &[u8]) -> Result<Option<UnixTime>, JwtError> {
-    let payload = decode(payload);
-    match member(&payload, "exp") {
-        Member::Absent => Ok(None),
-        Member::Date(end) => Ok(Some(end)),
-        _ => Err(JwtError::InvalidExpires),
-    }
-}
-
-fn decode(part: &[u8]) -> Vec<u8> {
-    LENIENT_BASE64URL.decode(part).unwrap_or_default()
-}
-
-fn member<'a>(text: &'a [u8], name: &str) -> Member<'a> {
-    json::members(text, &[name]).and_then(|mut members| members.pop()).unwrap_or_default()
-}
-
-/// A stray last bit must not hide an `exp`.
-const LENIENT_BASE64URL: GeneralPurpose = GeneralPurpose::new(
-    &URL_SAFE,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
-);
 
 #[cfg(test)]
 mod tests {
-    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
     use super::*;
@@ -229,7 +262,7 @@ mod tests {
 
     #[test]
     fn an_encrypted_jwt_has_five_parts_of_which_the_key_may_be_empty() {
-        for text in ["aa.bb.cc.dd.ee", "aa..cc.dd.ee"] {
+        for text in ["e30.bb.cc.dd.ee", "e30..cc.dd.ee"] {
             assert_eq!(parse(text).unwrap().expires(), None, "{text}");
         }
     }
@@ -277,6 +310,14 @@ mod tests {
     }
 
     #[test]
+    fn a_time_before_1970_is_over() {
+        for exp in ["0", "-1", "-0.5", "-1e300"] {
+            let text = compact("{}", &format!(r#"{{"exp":{exp}}}"#));
+            assert_eq!(parse(&text).unwrap().expires(), Some(UnixTime(0)), "{exp}");
+        }
+    }
+
+    #[test]
     fn an_exp_claim_that_is_not_one_number_is_refused() {
         for payload in
             [r#"{"exp":"1"}"#, r#"{"exp":null}"#, r#"{"exp":true}"#, r#"{"exp":1,"exp":2}"#]
@@ -286,19 +327,84 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_no_json_states_no_end() {
-        for payload in ["exp", "[1]", "\u{1}", r#"{"exp":1"#] {
-            assert_eq!(parse(&compact("{}", payload)).unwrap().expires(), None, "{payload}");
+    fn the_nbf_claim_says_from_when_it_may_be_used() {
+        for (payload, expected) in [
+            (r#"{"nbf":1700000000.9}"#, Some(UnixTime(1_700_000_000))),
+            (r#"{"nbf":-1}"#, Some(UnixTime(0))),
+            (r#"{"nbf":null}"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(parse(&compact("{}", payload)).unwrap().not_before(), expected, "{payload}");
         }
     }
 
     #[test]
-    fn stray_last_bits_do_not_hide_the_exp_claim() {
-        // "e30" is `{}`; this payload ends in bits that no encoder would set.
-        let payload = BASE64_URL_SAFE_NO_PAD.encode(r#"{"exp":10}"#);
-        let stray = payload.strip_suffix('Q').unwrap().to_owned() + "R";
-        let text = format!("e30.{stray}.c2ln");
-        assert_eq!(parse(&text).unwrap().expires(), Some(UnixTime(10)));
+    fn an_nbf_claim_that_is_not_one_number_is_refused() {
+        for payload in [r#"{"nbf":"1"}"#, r#"{"nbf":[1]}"#, r#"{"nbf":1,"nbf":2}"#] {
+            let parsed = parse(&compact("{}", payload)).map(|jwt| jwt.not_before());
+            assert_eq!(parsed, Err(JwtError::InvalidNotBefore), "{payload}");
+        }
+    }
+
+    /// Texts that are no JSON object, or one that only some parsers take for one.
+    const NO_OBJECTS: [&str; 15] = [
+        "exp",
+        "[1]",
+        "null",
+        "\u{1}",
+        r#"{"exp":1"#,
+        "\u{feff}{\"exp\":1}",
+        "{\"exp\":1}\0",
+        "{\"exp\":1}\0\0",
+        r#"{"exp":1,}"#,
+        r#"{"exp":1}{}"#,
+        r#"{"exp":1,"n":NaN}"#,
+        r#"{"exp":1,"n":Infinity}"#,
+        r#"{"exp":1,"\ud800":2}"#,
+        r#"{"exp":01}"#,
+        "{'exp':1}",
+    ];
+
+    #[test]
+    fn a_payload_that_is_no_json_object_is_refused() {
+        let out_of_range = [r#"{"exp":-1e400}"#, r#"{"exp":1e400}"#, r#"{"nbf":-1e400}"#];
+        for payload in NO_OBJECTS.into_iter().chain(out_of_range) {
+            assert_eq!(parse(&compact("{}", payload)), Err(JwtError::Payload), "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_no_json_object_is_refused() {
+        for header in NO_OBJECTS {
+            assert_eq!(parse(&compact(header, "{}")), Err(JwtError::Header), "{header:?}");
+            let encrypted = compact(header, "{}") + ".dGV4dA.dGFn";
+            assert_eq!(parse(&encrypted), Err(JwtError::Header), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_no_json_object() {
+        let part = BASE64_URL_SAFE_NO_PAD.encode(b"{\"exp\":1,\"name\":\"\xff\"}");
+        assert_eq!(parse(&format!("{part}.e30.c2ln")), Err(JwtError::Header));
+        assert_eq!(parse(&format!("e30.{part}.c2ln")), Err(JwtError::Payload));
+    }
+
+    #[test]
+    fn what_is_not_base64url_as_it_is_written_is_refused() {
+        // "e30" is `{}`. No encoder sets the last bit of the next one, or leaves one letter over.
+        for part in ["e31", "e30a", "e30aa", "a"] {
+            assert_eq!(parse(&format!("{part}.e30.c2ln")), Err(JwtError::Header), "{part}");
+            assert_eq!(parse(&format!("{part}.e30.aQ.dA.dA")), Err(JwtError::Header), "{part}");
+            assert_eq!(parse(&format!("e30.{part}.c2ln")), Err(JwtError::Payload), "{part}");
+        }
+    }
+
+    #[test]
+    fn what_is_encrypted_is_not_looked_into() {
+        for text in ["e30.e31.a.b.c", "e30.a.e31.e31.e31"] {
+            let jwt = parse(text).unwrap();
+            assert_eq!((jwt.not_before(), jwt.expires()), (None, None), "{text}");
+        }
     }
 
     #[test]
@@ -308,15 +414,52 @@ mod tests {
             "Token-Introspection+JWT",
             "application/token-introspection+jwt",
             "APPLICATION/token-introspection+jwt",
+            " token-introspection+jwt ",
+            "token-introspection+jwt;charset=utf-8",
+            r"token\u002dintrospection+jwt",
+            r"application\/token-introspection+jwt",
         ] {
-            let text = compact(&format!(r#"{{"typ":"{typ}"}}"#), "{}");
-            assert_eq!(parse(&text), Err(JwtError::IntrospectionResponse), "{typ}");
+            for header in [format!(r#"{{"typ":"{typ}"}}"#), format!(r#"{{"t\u0079p":"{typ}"}}"#)] {
+                let text = compact(&header, "{}");
+                assert_eq!(parse(&text), Err(JwtError::IntrospectionResponse), "{header}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_encrypted_introspection_response_is_known_by_what_its_header_says() {
+        for header in [
+            r#"{"typ":"token-introspection+jwt"}"#,
+            r#"{"cty":"token-introspection+jwt"}"#,
+            r#"{"typ":"JWT","cty":"application/Token-Introspection+JWT"}"#,
+        ] {
+            let text = compact(header, "{}") + ".dGV4dA.dGFn";
+            assert_eq!(parse(&text), Err(JwtError::IntrospectionResponse), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_typ_that_may_be_read_in_two_ways_is_refused() {
+        for header in [
+            r#"{"typ":"at+jwt","typ":"token-introspection+jwt"}"#,
+            r#"{"typ":"token-introspection+jwt","t\u0079p":"at+jwt"}"#,
+            r#"{"typ":["token-introspection+jwt"]}"#,
+            r#"{"typ":1}"#,
+            r#"{"cty":{}}"#,
+        ] {
+            assert_eq!(parse(&compact(header, "{}")), Err(JwtError::InvalidType), "{header}");
         }
     }
 
     #[test]
     fn any_other_typ_is_let_through() {
-        for header in [r#"{"typ":"at+jwt"}"#, r#"{"typ":"JWT"}"#, r#"{"typ":1}"#, "{}", "no json"] {
+        for header in [
+            r#"{"typ":"at+jwt"}"#,
+            r#"{"typ":"JWT","cty":"JWT"}"#,
+            r#"{"typ":null}"#,
+            r#"{"alg":"RS256","alg":"RS256"}"#,
+            "{}",
+        ] {
             assert!(parse(&compact(header, "{}")).is_ok(), "{header}");
         }
     }

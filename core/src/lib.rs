@@ -20,6 +20,8 @@ mod json;
 #[forbid(unsafe_code)]
 pub mod jwt;
 #[forbid(unsafe_code)]
+mod media_type;
+#[forbid(unsafe_code)]
 pub mod purge;
 #[forbid(unsafe_code)]
 pub mod refusal;

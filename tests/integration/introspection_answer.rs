@@ -1,5 +1,6 @@
 //! What the answer of the authorization server means for the client.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use phantom_token_devkit::{
     Answer, Gateway, expect,
     jwt::{an_hour_of_claims, jwt, jwt_with_header, unix_now},
@@ -63,6 +64,78 @@ fn a_jwe_of_five_parts_is_taken() {
     assert_eq!(response.status, 200);
     let arrived = gateway.api.only_request();
     assert_eq!(arrived.header("authorization"), Some(format!("Bearer {jwe}").as_str()));
+}
+
+#[test]
+fn a_jwt_that_is_a_response_to_introspection_by_its_header_is_a_bad_gateway() {
+    let claims = encoded(&an_hour_of_claims().to_string());
+    for header in [
+        r#"{"typ":"token-introspection+jwt"}"#,
+        r#"{"typ":"Application/Token-Introspection+JWT"}"#,
+        r#"{"typ":" token-introspection+jwt "}"#,
+        r#"{"typ":"token-introspection+jwt;charset=utf-8"}"#,
+        r#"{"typ":"at+jwt","typ":"token-introspection+jwt"}"#,
+        r#"{"typ":"token-introspection+jwt","typ":"at+jwt"}"#,
+        r#"{"t\u0079p":"token\u002dintrospection+jwt"}"#,
+        r#"{"typ":["token-introspection+jwt"]}"#,
+        r#"{"typ":"JWT","cty":"token-introspection+jwt"}"#,
+    ] {
+        let gateway = Gateway::with("");
+        for jwt in [
+            format!("{}.{claims}.c2ln", encoded(header)),
+            format!("{}.a2V5.aXY.dGV4dA.dGFn", encoded(header)),
+        ] {
+            for answer in [Answer::jwt(&jwt), Answer::json(json!({"active": true, "jwt": jwt}))] {
+                gateway.authorization_server.answer("opaque", answer);
+                expect::server_error(&gateway.get("/").bearer("opaque").send(), 502);
+            }
+        }
+        assert_eq!(gateway.api.count(), 0, "{header}");
+    }
+}
+
+#[test]
+fn a_jwt_that_is_not_made_of_json_objects_is_a_bad_gateway() {
+    let header = r#"{"alg":"RS256"}"#;
+    let good = [header, r#"{"exp":4102444800}"#].map(encoded);
+    let expired = |text: &str| text.replace("EXP", "\"exp\":1");
+    let texts = [
+        "\u{feff}{EXP}",
+        "{EXP}\0",
+        "{EXP,}",
+        "{EXP} {}",
+        "{EXP",
+        r#"{EXP,"n":NaN}"#,
+        r#"{EXP,"\ud800":1}"#,
+        "[{EXP}]",
+        "null",
+        "{'exp':1}",
+        "no json",
+    ]
+    .map(|text| encoded(&expired(text)));
+    let numbers = [r#"{"exp":-1e400}"#, r#"{"exp":1e400}"#].map(encoded);
+    let not_utf8 = URL_SAFE_NO_PAD.encode(b"{\"exp\":1,\"n\":\"\xff\"}");
+    let not_base64url = [good[1].clone() + "a", "e31".to_owned(), "a".to_owned()];
+    let gateway = Gateway::with("");
+    let refuse = |jwt: String| {
+        for answer in [Answer::jwt(&jwt), Answer::json(json!({"active": true, "jwt": jwt}))] {
+            gateway.authorization_server.answer("opaque", answer);
+            let response = gateway.get("/").bearer("opaque").send();
+            assert_eq!(response.status, 502, "{jwt}");
+        }
+    };
+
+    let payloads = texts.iter().chain(&numbers).chain([&not_utf8]).chain(&not_base64url);
+    payloads.for_each(|payload| refuse(format!("{}.{payload}.c2ln", good[0])));
+    for header in texts.iter().chain([&not_utf8]).chain(&not_base64url) {
+        refuse(format!("{header}.{}.c2ln", good[1]));
+        refuse(format!("{header}.a2V5.aXY.dGV4dA.dGFn"));
+    }
+
+    assert_eq!(gateway.api.count(), 0);
+    let line = gateway.wait_for_log("its payload is not a JSON object in base64url");
+    assert!(line.contains("[error]"), "{line}");
+    gateway.wait_for_log("its header is not a JSON object in base64url");
 }
 
 #[test]
@@ -256,4 +329,9 @@ fn headers_of_the_introspection_answer_never_reach_the_client() {
     for header in ["set-cookie", "x-from-authorization-server", "etag", "link"] {
         assert!(!granted.headers.contains(header), "{header}");
     }
+}
+
+/// A part of a JWT, made of any text.
+fn encoded(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
 }

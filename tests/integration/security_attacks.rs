@@ -50,7 +50,8 @@ fn an_error_page_of_the_server_never_gets_what_an_introspection_is_asked_with() 
 
 #[test]
 fn an_introspection_that_renews_a_proxy_cache_is_sent_nowhere_else() {
-    let elsewhere = Answer::jwt("a.b.c").header("X-Accel-Redirect", "/things/admin");
+    let elsewhere =
+        Answer::jwt(&jwt(an_hour_of_claims())).header("X-Accel-Redirect", "/things/admin");
     for (error_page, renewal) in [
         ("error_page 502 = @fallback;", Answer::status(502)),
         ("error_page 502 /open;", Answer::status(502)),

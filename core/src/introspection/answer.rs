@@ -128,7 +128,8 @@ fn read_body<'a>(body: &'a [u8], jwt_members: &[impl AsRef<str>]) -> Result<Verd
 fn read_json<'a>(text: &'a [u8], jwt_members: &[impl AsRef<str>]) -> Result<Verdict<'a>, Failure> {
     let names: Vec<&str> =
         ["active", "exp"].into_iter().chain(jwt_members.iter().map(AsRef::as_ref)).collect();
-    let members = json::members(text, &names).ok_or(Failure::InvalidJson)?;
+    let mut members = vec![Member::Absent; names.len()];
+    json::read_into(text, &names, &mut members).map_err(|_| Failure::InvalidJson)?;
     if members.contains(&Member::Repeated) {
         return Err(Failure::RepeatedMember);
     }
@@ -142,8 +143,7 @@ fn read_json<'a>(text: &'a [u8], jwt_members: &[impl AsRef<str>]) -> Result<Verd
     }
     let end = match members.next() {
         None | Some(Member::Absent | Member::Null) => None,
-        Some(Member::Date(end)) => Some(end),
-        Some(_) => return Err(Failure::ExpiresInvalid),
+        Some(end) => Some(end.date().ok_or(Failure::ExpiresInvalid)?),
     };
     let jwt = members.find_map(Member::into_string).ok_or(Failure::NoJwt)?;
     let jwt = Jwt::parse(jwt).map_err(Failure::EmbeddedJwt)?;

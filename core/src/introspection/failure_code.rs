@@ -130,6 +130,10 @@ fn write_jwt_error(error: JwtError) -> (u8, u32) {
         JwtError::Unsigned => (UNSIGNED, 0),
         JwtError::InvalidExpires => (INVALID_EXPIRES, 0),
         JwtError::IntrospectionResponse => (INTROSPECTION_RESPONSE, 0),
+        JwtError::Header => (HEADER, 0),
+        JwtError::Payload => (PAYLOAD, 0),
+        JwtError::InvalidType => (INVALID_TYPE, 0),
+        JwtError::InvalidNotBefore => (INVALID_NOT_BEFORE, 0),
     }
 }
 
@@ -140,6 +144,10 @@ fn read_jwt_error(detail: u8, value: u32) -> JwtError {
         UNSIGNED => JwtError::Unsigned,
         INVALID_EXPIRES => JwtError::InvalidExpires,
         INTROSPECTION_RESPONSE => JwtError::IntrospectionResponse,
+        HEADER => JwtError::Header,
+        PAYLOAD => JwtError::Payload,
+        INVALID_TYPE => JwtError::InvalidType,
+        INVALID_NOT_BEFORE => JwtError::InvalidNotBefore,
         _ => JwtError::PartCount,
     }
 }
@@ -196,6 +204,10 @@ const EMPTY_PART: u8 = 3;
 const UNSIGNED: u8 = 4;
 const INVALID_EXPIRES: u8 = 5;
 const INTROSPECTION_RESPONSE: u8 = 6;
+const HEADER: u8 = 7;
+const PAYLOAD: u8 = 8;
+const INVALID_TYPE: u8 = 9;
+const INVALID_NOT_BEFORE: u8 = 10;
 
 const NOTHING: u8 = 0;
 const SECONDS: u8 = 1;
@@ -215,6 +227,10 @@ mod tests {
             JwtError::Unsigned,
             JwtError::InvalidExpires,
             JwtError::IntrospectionResponse,
+            JwtError::Header,
+            JwtError::Payload,
+            JwtError::InvalidType,
+            JwtError::InvalidNotBefore,
         ];
         let others = [
             Failure::Empty,

@@ -35,6 +35,9 @@ pub fn read(body: &[u8], jwt_members: &[&str]) -> Result<Reading, Undecided> {
 }
 
 fn read_json(text: &[u8], jwt_members: &[&str]) -> Result<Reading, Undecided> {
+    if str::from_utf8(text).is_err() {
+        return Ok(Reading::Failure(Failure::InvalidJson));
+    }
     let Members(members) = serde_json::from_slice(text).map_err(|_| Undecided)?;
     let count = |wanted: &str| members.iter().filter(|(name, _)| name == wanted).count();
     let one = |wanted: &str| members.iter().find(|(name, _)| name == wanted).map(|found| &found.1);
@@ -83,34 +86,59 @@ fn expires(jwt: &[u8]) -> Result<Result<Option<u64>, JwtError>, Undecided> {
     if parts[2].is_empty() {
         return Ok(Err(JwtError::Unsigned));
     }
-    if let [Value::String(typ)] = &claim(parts[0], "typ")?[..]
-        && is_introspection_response(&typ.to_ascii_lowercase())
-    {
-        return Ok(Err(JwtError::IntrospectionResponse));
+    let Some(header) = members(parts[0])? else {
+        return Ok(Err(JwtError::Header));
+    };
+    for name in ["typ", "cty"] {
+        match &all(&header, name)[..] {
+            [] | [Value::Null] => {}
+            [Value::String(typ)]
+                if typ.to_ascii_lowercase().contains("token-introspection+jwt") =>
+            {
+                return Ok(Err(JwtError::IntrospectionResponse));
+            }
+            [Value::String(_)] => {}
+            _ => return Ok(Err(JwtError::InvalidType)),
+        }
     }
-    let claims = if parts.len() == 3 { claim(parts[1], "exp")? } else { Vec::new() };
-    Ok(match &claims[..] {
+    if parts.len() == 5 {
+        return Ok(Ok(None));
+    }
+    let Some(claims) = members(parts[1])? else {
+        return Ok(Err(JwtError::Payload));
+    };
+    if !matches!(&all(&claims, "nbf")[..], [] | [Value::Null | Value::Number(_)]) {
+        return Ok(Err(JwtError::InvalidNotBefore));
+    }
+    Ok(match &all(&claims, "exp")[..] {
         [] => Ok(None),
         [Value::Number(number)] => Ok(Some(seconds(number))),
         _ => Err(JwtError::InvalidExpires),
     })
 }
 
-fn is_introspection_response(typ: &str) -> bool {
-    ["token-introspection+jwt", "application/token-introspection+jwt"].contains(&typ)
+/// All values of a member.
+fn all<'a>(members: &'a [(String, Value)], wanted: &str) -> Vec<&'a Value> {
+    members.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value).collect()
 }
 
-/// All values of a claim; what is no JSON object has none.
-fn claim(part: &[u8], wanted: &str) -> Result<Vec<Value>, Undecided> {
-    let text = base64url(part).unwrap_or_default();
-    if !text.trim_ascii_start().starts_with(b"{") {
-        return Ok(Vec::new());
+/// The members of a part; nothing if it certainly is no JSON object.
+fn members(part: &[u8]) -> Result<Option<Vec<(String, Value)>>, Undecided> {
+    let Some(text) = base64url(part).and_then(|text| String::from_utf8(text).ok()) else {
+        return Ok(None);
+    };
+    let is_blank = |c: char| " \t\r\n".contains(c);
+    let is_object = text.trim_matches(is_blank);
+    if !is_object.starts_with('{') || !is_object.ends_with('}') {
+        return Ok(None);
     }
-    let Members(members) = serde_json::from_slice(&text).map_err(|_| Undecided)?;
-    Ok(members.into_iter().filter(|(name, _)| name == wanted).map(|(_, value)| value).collect())
+    match serde_json::from_str(&text) {
+        Ok(Members(members)) => Ok(Some(members)),
+        Err(_) => Err(Undecided),
+    }
 }
 
-/// Decodes bit by bit; bits that are left over at the end do not count.
+/// Decodes bit by bit; bits that are left over at the end must be 0.
 fn base64url(text: &[u8]) -> Option<Vec<u8>> {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bits = Vec::new();
@@ -120,7 +148,7 @@ fn base64url(text: &[u8]) -> Option<Vec<u8>> {
     }
     let (bytes, rest) = bits.as_chunks::<8>();
     let bytes = bytes.iter().map(|bits| bits.iter().fold(0, |byte, bit| byte << 1 | *bit as u8));
-    (rest.len() < 6).then(|| bytes.collect())
+    (rest.len() < 6 && rest.iter().all(|bit| *bit == 0)).then(|| bytes.collect())
 }
 
 /// A NumericDate in whole seconds: none before 1970, none that cannot be counted.
