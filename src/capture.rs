@@ -2,21 +2,21 @@
 
 use core::cell::Cell;
 
-use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, HeaderName, PRAGMA, RETRY_AFTER, VARY,
-};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{CONTENT_TYPE, DATE, HeaderName};
+use http::{HeaderMap, StatusCode};
 #[cfg(ngx_feature = "http_cache")]
 use nginx_sys::ngx_http_file_cache_header_t;
-use nginx_sys::{NGX_HTTP_SPECIAL_RESPONSE, ngx_int_t, ngx_table_elt_t};
+use nginx_sys::{
+    NGX_HTTP_SPECIAL_RESPONSE, ngx_http_upstream_headers_in_t, ngx_int_t, ngx_table_elt_t,
+};
 use phantom_token_core::UnixTime;
-use phantom_token_core::introspection::Body;
+use phantom_token_core::introspection::{Body, FIELDS, field_value};
 
 #[cfg(ngx_feature = "http_cache")]
 use crate::nginx::bits::request::CACHED;
 use crate::nginx::buffers::{Buffer, Chain, Unreadable};
-use crate::nginx::headers;
 use crate::nginx::request::Request;
+use crate::nginx::{self, headers};
 
 /// The answer as far as it has come.
 #[derive(Default)]
@@ -143,14 +143,12 @@ impl Head {
 
 /// The headers that say what the answer is and how long it is fresh.
 fn answer_headers(request: &Request) -> HeaderMap {
-    const WANTED: [HeaderName; 8] =
-        [AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, PRAGMA, RETRY_AFTER, VARY];
     let mut headers = HeaderMap::new();
     let out = &request.raw().headers_out;
     for header in headers::iter(&out.headers).filter(|header| header.hash != 0) {
         let name = headers::name(header);
         if let Some(wanted) =
-            WANTED.iter().find(|wanted| name.eq_ignore_ascii_case(wanted.as_str().as_bytes()))
+            FIELDS.iter().find(|wanted| name.eq_ignore_ascii_case(wanted.as_str().as_bytes()))
         {
             insert(&mut headers, wanted, headers::value(header));
         }
@@ -159,20 +157,40 @@ fn answer_headers(request: &Request) -> HeaderMap {
     if let Some(date) = upstream_date(request).filter(|_| !headers.contains_key(DATE)) {
         insert(&mut headers, &DATE, headers::value(date));
     }
+    insert_content_types(&mut headers, request);
     headers
 }
 
+/// NGINX has the type of an answer beside its headers, and of several lines of an upstream only the last.
+fn insert_content_types(headers: &mut HeaderMap, request: &Request) {
+    // SAFETY: the string lives as long as the request.
+    let content_type = unsafe { nginx::bytes(request.raw().headers_out.content_type) };
+    if !content_type.is_empty() {
+        insert(headers, &CONTENT_TYPE, content_type);
+    }
+    let lines = upstream_headers(request).into_iter().flat_map(|sent| headers::iter(&sent.headers));
+    for line in lines {
+        let is_type = headers::name(line).eq_ignore_ascii_case(CONTENT_TYPE.as_str().as_bytes());
+        if is_type && headers::value(line) != content_type {
+            insert(headers, &CONTENT_TYPE, headers::value(line));
+        }
+    }
+}
+
 fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {
-    let Ok(value) = HeaderValue::from_bytes(value) else {
-        return;
-    };
     // It fails only past 24,000 headers, far more than NGINX takes from an upstream.
-    _ = headers.try_append(name, value);
+    _ = headers.try_append(name, field_value(value));
 }
 
 fn upstream_date(request: &Request) -> Option<&ngx_table_elt_t> {
-    // SAFETY: both are null or live as long as the request.
-    unsafe { request.raw().upstream.as_ref()?.headers_in.date.as_ref() }
+    // SAFETY: null, or lives as long as the request.
+    unsafe { upstream_headers(request)?.date.as_ref() }
+}
+
+/// What an upstream has sent; its list is empty before that.
+fn upstream_headers(request: &Request) -> Option<&ngx_http_upstream_headers_in_t> {
+    // SAFETY: null, or lives as long as the request.
+    unsafe { request.raw().upstream.as_ref() }.map(|upstream| &upstream.headers_in)
 }
 
 /// While NGINX reads the headers of an answer out of its cache, it counts their lifetime anew from

@@ -295,7 +295,7 @@ fn fail(
         && let Some(key) = key
         && let Some(step) = serve_stale(request, record, guard, &key, CacheStatus::Stale)
     {
-        log::served_stale(request, refusal);
+        log::served_stale(request, guard, refusal);
         return step;
     }
     refuse(request, record, Some(guard), refusal)

@@ -8,7 +8,7 @@ use phantom_token_core::bearer::OpaqueToken;
 use phantom_token_core::cache::{CacheKey, Counter, Generation, Profile, WorkerCache, Zone};
 use phantom_token_core::challenge::Challenge;
 use phantom_token_core::freshness::Policy;
-use phantom_token_core::introspection::ClientCredential;
+use phantom_token_core::introspection::{Asked, ClientCredential};
 use phantom_token_core::stale::UseStale;
 
 use crate::conf::OnOptions;
@@ -99,6 +99,11 @@ impl Guard {
         let mut cache = cell.take();
         cache.iter_mut().for_each(|cache| cache.remove(key));
         cell.set(cache);
+    }
+
+    /// What is known of an introspection whose answer is not what was hoped for.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked { accept: &self.accept, has_credential: self.credential.is_some() }
     }
 
     /// What the introspection of a token for a request depends on beside the token.

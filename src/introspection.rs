@@ -10,7 +10,7 @@ use phantom_token_core::cache::{
     Answer, Asked, CacheKey, Counter, Entry, InsertError, Landing, Ticket, Zone,
 };
 use phantom_token_core::freshness::{self, NotStored, Remedy};
-use phantom_token_core::introspection::{self as answers, Verdict, form_body};
+use phantom_token_core::introspection::{self as answers, form_body};
 use phantom_token_core::jwt::Jwt;
 use phantom_token_core::refusal::Refusal;
 use zeroize::Zeroizing;
@@ -140,7 +140,7 @@ impl Introspection {
         if let Some(captured) = self.answer()
             && let Err(refusal) = self.conclude(&captured)
         {
-            log::renewal_failed(subrequest.main(), &refusal);
+            log::renewal_failed(subrequest.main(), self.guard(), &refusal);
         }
     }
 
@@ -208,7 +208,7 @@ impl Introspection {
     /// # Errors
     ///
     /// Why a request with this token is refused.
-    pub fn conclude<'a>(&self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
+    pub fn conclude<'a>(&'a self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
         let guard = self.guard();
         guard.record_latency(monotonic_ms().saturating_sub(self.asked_ms));
         let verdict = self.verdict(captured);
@@ -227,15 +227,15 @@ impl Introspection {
         verdict
     }
 
-    fn verdict<'a>(&self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
+    fn verdict<'a>(&'a self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
         let head = &captured.head;
-        let answer =
-            answers::Answer { status: head.status, headers: &head.headers, body: captured.body() };
-        match answers::interpret(&answer, &self.guard().jwt_members, now())? {
-            Verdict::Active(jwt) => Ok(jwt),
-            Verdict::Inactive => Err(Refusal::InactiveToken),
-            Verdict::Expired => Err(Refusal::ExpiredToken),
-        }
+        let answer = answers::Answer {
+            token: self.token().map(OpaqueToken::as_bytes).unwrap_or_default(),
+            status: head.status,
+            headers: &head.headers,
+            body: captured.body(),
+        };
+        answers::interpret(&answer, &self.guard().jwt_members, now())?.into_jwt()
     }
 
     /// Keeps a JWT for as long as its answer allows, counted from the question; what to tell those
@@ -277,7 +277,8 @@ impl Introspection {
         }
     }
 
-    /// Remembers that a token is not active; a JWT that was stored for it is gone at once.
+    /// Remembers that a token is not active, perhaps not before something changes; a JWT that was
+    /// stored for it is gone at once.
     fn store_inactive(&self, captured: &Captured, refusal: &Refusal) {
         self.forget();
         // The server vouches for an expired one: its next answer may bring a JWT that is fresh.
@@ -286,12 +287,9 @@ impl Introspection {
         }
         let guard = self.guard();
         let head = &captured.head;
-        let fresh_until = freshness::inactive_until(
-            &head.headers,
-            &guard.freshness,
-            head.valid_until,
-            self.asked,
-        );
+        let bound = head.valid_until.into_iter().chain(refusal.holds_until()).min();
+        let fresh_until =
+            freshness::inactive_until(&head.headers, &guard.freshness, bound, self.asked);
         if let (Some(fresh_until), Some(asked)) = (fresh_until, self.order) {
             let answer = Answer::Inactive;
             let stale_until = fresh_until;

@@ -14,7 +14,7 @@ use crate::nginx::{self, WorkerCell};
 use crate::worker::now;
 
 /// One line for a refused request. NGINX adds the client, the server and the request.
-pub fn refusal(request: Request, refusal: &Refusal) {
+pub fn refusal(request: Request, guard: Option<&Guard>, refusal: &Refusal) {
     let level = level(refusal);
     let location = request.location_name();
     set_action(request.log());
@@ -23,7 +23,7 @@ pub fn refusal(request: Request, refusal: &Refusal) {
         request.log(),
         "phantom_token: refused in location \"{}\": {}",
         location,
-        refusal
+        refusal.reason(guard.map(Guard::asked))
     );
 }
 
@@ -151,19 +151,19 @@ pub fn not_storable(
 }
 
 /// A client was served although introspection failed.
-pub fn served_stale(request: Request, refusal: &Refusal) {
+pub fn served_stale(request: Request, guard: &Guard, refusal: &Refusal) {
     let location = request.location_name();
     ngx_log_error!(
         NGX_LOG_WARN,
         request.log(),
         "phantom_token: served a stale JWT in location \"{}\": {}",
         location,
-        refusal
+        refusal.reason(Some(guard.asked()))
     );
 }
 
 /// A JWT in use could not be renewed.
-pub fn renewal_failed(request: Request, refusal: &Refusal) {
+pub fn renewal_failed(request: Request, guard: &Guard, refusal: &Refusal) {
     let level = level(refusal);
     let location = request.location_name();
     ngx_log_error!(
@@ -171,7 +171,7 @@ pub fn renewal_failed(request: Request, refusal: &Refusal) {
         request.log(),
         "phantom_token: not renewed in the background for location \"{}\": {}",
         location,
-        refusal
+        refusal.reason(Some(guard.asked()))
     );
 }
 

@@ -28,7 +28,7 @@ pub fn refuse(
     guard: Option<&Guard>,
     refusal: &Refusal,
 ) -> Result<ngx_int_t, OutOfMemory> {
-    log::refusal(request, refusal);
+    log::refusal(request, guard, refusal);
     if let (Some(guard), Some(result)) = (guard, Counter::of_result(refusal.result())) {
         guard.count_result(result, record);
     }

@@ -9,6 +9,11 @@ pub(crate) fn is_introspection_response(text: &[u8]) -> bool {
     contains(text, b"token-introspection+jwt")
 }
 
+/// Whether a `Content-Type` names a page for people.
+pub(crate) fn is_html(content_type: &[u8]) -> bool {
+    contains(content_type, b"text/html") || contains(content_type, b"application/xhtml+xml")
+}
+
 /// Whether `text` has `wanted` in it, in any case.
 fn contains(text: &[u8], wanted: &[u8]) -> bool {
     text.windows(wanted.len()).any(|part| part.eq_ignore_ascii_case(wanted))
@@ -32,6 +37,16 @@ mod tests {
         }
         for text in ["", "application/jwt", "at+jwt", "token-introspection", "text/html"] {
             assert!(!is_introspection_response(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_known_with_and_without_parameters() {
+        for text in ["text/html", "Text/HTML;charset=utf-8", "application/xhtml+xml"] {
+            assert!(is_html(text.as_bytes()), "{text}");
+        }
+        for text in ["", "application/json", "text/plain"] {
+            assert!(!is_html(text.as_bytes()), "{text}");
         }
     }
 }

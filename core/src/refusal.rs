@@ -1,13 +1,17 @@
 //! What the client gets when its request does not go to the API.
 
+use std::fmt;
+
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
+use crate::UnixTime;
 use crate::bearer::BearerError;
 use crate::challenge::ChallengeError;
-use crate::introspection::Failure;
+use crate::introspection::{Asked, Failure, OtherToken};
 
-/// Why a request was refused. The text is the reason for the error log, without any secret.
+/// Why a request was refused. The text, and [`Refusal::reason`], are for the error log, without any
+/// secret.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The request does not attempt bearer authentication.
@@ -16,9 +20,24 @@ pub enum Refusal {
     /// The bearer token is not a `b64token` (RFC 6750 section 2.1).
     #[error("the bearer token of the request is malformed")]
     MalformedToken,
+    /// The token is a JWT in another spelling than that of RFC 7515.
+    #[error(
+        "the bearer token is a JWT that is not spelt as RFC 7515 says: base64url without padding, with \
+         unused bits 0"
+    )]
+    MisspeltJwt,
     /// The authorization server says that the token is expired, revoked or unknown.
     #[error("the authorization server says that the token is not active")]
     InactiveToken,
+    /// The token is active, but is none for an API.
+    #[error("the token is no access token: {0}")]
+    NoAccessToken(OtherToken),
+    /// The token is active, but not usable yet (RFC 7519 section 4.1.5).
+    #[error("the token is not valid yet: its nbf is more than 60 s in the future")]
+    NotYetValid {
+        /// From when the same answer would grant.
+        valid_from: UnixTime,
+    },
     /// The authorization server says that the token is active, but the time of its JWT is over.
     #[error("the JWT for the token has expired: its exp is in the past")]
     ExpiredToken,
@@ -54,7 +73,10 @@ impl Refusal {
         match self {
             Self::MissingToken
             | Self::MalformedToken
+            | Self::MisspeltJwt
             | Self::InactiveToken
+            | Self::NoAccessToken(_)
+            | Self::NotYetValid { .. }
             | Self::ExpiredToken => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope => StatusCode::FORBIDDEN,
             Self::IntrospectionFailed(failure) => failure.status(),
@@ -68,7 +90,10 @@ impl Refusal {
         match self {
             Self::MissingToken
             | Self::MalformedToken
+            | Self::MisspeltJwt
             | Self::InactiveToken
+            | Self::NoAccessToken(_)
+            | Self::NotYetValid { .. }
             | Self::ExpiredToken => UNAUTHORIZED,
             Self::InsufficientScope => FORBIDDEN,
             Self::IntrospectionFailed(_) | Self::NotConfigured => SERVER_ERROR,
@@ -80,13 +105,25 @@ impl Refusal {
     pub fn result(&self) -> &'static str {
         match self {
             Self::MissingToken => "missing_token",
-            Self::MalformedToken => "malformed_token",
-            Self::InactiveToken | Self::ExpiredToken => "inactive_token",
+            Self::MalformedToken | Self::MisspeltJwt => "malformed_token",
+            Self::InactiveToken
+            | Self::NoAccessToken(_)
+            | Self::NotYetValid { .. }
+            | Self::ExpiredToken => "inactive_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::IntrospectionFailed(Failure::Unavailable { .. } | Failure::Timeout) => {
                 "unavailable"
             }
             Self::IntrospectionFailed(_) | Self::NotConfigured => "introspection_failed",
+        }
+    }
+
+    /// When the same answer of the authorization server would refuse no more, if that is known.
+    #[must_use]
+    pub fn holds_until(&self) -> Option<UnixTime> {
+        match self {
+            Self::NotYetValid { valid_from } => Some(*valid_from),
+            _ => None,
         }
     }
 
@@ -104,12 +141,22 @@ impl Refusal {
     #[must_use]
     pub fn challenge_error(&self) -> Option<ChallengeError> {
         match self {
-            Self::MalformedToken | Self::InactiveToken | Self::ExpiredToken => {
-                Some(ChallengeError::InvalidToken)
-            }
+            Self::MalformedToken
+            | Self::MisspeltJwt
+            | Self::InactiveToken
+            | Self::NoAccessToken(_)
+            | Self::NotYetValid { .. }
+            | Self::ExpiredToken => Some(ChallengeError::InvalidToken),
             Self::InsufficientScope => Some(ChallengeError::InsufficientScope),
             Self::MissingToken | Self::IntrospectionFailed(_) | Self::NotConfigured => None,
         }
+    }
+
+    /// The reason for the error log: what is wrong and, where it is known what was asked, what would mend
+    /// it.
+    #[must_use]
+    pub fn reason<'a>(&'a self, asked: Option<Asked<'a>>) -> Reason<'a> {
+        Reason { refusal: self, asked }
     }
 
     /// How loud to log it.
@@ -119,6 +166,27 @@ impl Refusal {
             Self::IntrospectionFailed(failure) => failure.severity(),
             Self::NotConfigured => Severity::Error,
             _ => Severity::Info,
+        }
+    }
+}
+
+/// The reason for a [`Refusal`], as a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Reason<'a> {
+    refusal: &'a Refusal,
+    asked: Option<Asked<'a>>,
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.refusal)?;
+        let mend = match (self.refusal, self.asked) {
+            (Refusal::IntrospectionFailed(failure), Some(asked)) => failure.mend(asked),
+            _ => None,
+        };
+        match mend {
+            Some(mend) => write!(f, ": {mend}"),
+            None => Ok(()),
         }
     }
 }
@@ -144,11 +212,13 @@ const SERVER_ERROR: &[u8] = b"{\"code\":\"server_error\",\"message\":\"Problem e
 mod tests {
     use super::*;
 
-    fn refusals() -> [Refusal; 9] {
+    fn refusals() -> [Refusal; 11] {
         [
             Refusal::MissingToken,
             Refusal::MalformedToken,
+            Refusal::MisspeltJwt,
             Refusal::InactiveToken,
+            Refusal::NotYetValid { valid_from: UnixTime(1) },
             Refusal::ExpiredToken,
             Refusal::InsufficientScope,
             Refusal::IntrospectionFailed(Failure::Empty),
@@ -166,7 +236,7 @@ mod tests {
     #[test]
     fn each_refusal_has_its_status() {
         let statuses = refusals().map(|refusal| refusal.status().as_u16());
-        assert_eq!(statuses, [401, 401, 401, 401, 403, 502, 503, 504, 500]);
+        assert_eq!(statuses, [401, 401, 401, 401, 401, 401, 403, 502, 503, 504, 500]);
     }
 
     #[test]
@@ -175,6 +245,8 @@ mod tests {
         let expected = [
             "missing_token",
             "malformed_token",
+            "malformed_token",
+            "inactive_token",
             "inactive_token",
             "inactive_token",
             "insufficient_scope",
@@ -217,7 +289,9 @@ mod tests {
         let errors = refusals().map(|refusal| refusal.challenge_error());
         let invalid = Some(ChallengeError::InvalidToken);
         let scope = Some(ChallengeError::InsufficientScope);
-        assert_eq!(errors, [None, invalid, invalid, invalid, scope, None, None, None, None]);
+        let expected =
+            [None, invalid, invalid, invalid, invalid, invalid, scope, None, None, None, None];
+        assert_eq!(errors, expected);
     }
 
     #[test]
@@ -230,6 +304,19 @@ mod tests {
         for refusal in refusals().iter().filter(|refusal| refusal.status().is_client_error()) {
             assert_eq!(refusal.severity(), Severity::Info, "{refusal}");
         }
+    }
+
+    #[test]
+    fn the_reason_for_a_failure_names_what_would_mend_it_where_it_is_known_what_was_asked() {
+        let refusal = Refusal::from(Failure::TooLarge);
+        let asked = Asked { accept: "application/jwt", has_credential: true };
+        assert_eq!(
+            refusal.reason(Some(asked)).to_string(),
+            "the introspection answer is too large: raise phantom_token_max_response_size"
+        );
+        assert_eq!(refusal.reason(None).to_string(), refusal.to_string());
+        let refusal = Refusal::InactiveToken;
+        assert_eq!(refusal.reason(Some(asked)).to_string(), refusal.to_string());
     }
 
     #[test]

@@ -50,7 +50,9 @@ impl UseStale {
     /// Whether a stale JWT is served after this failure.
     ///
     /// NGINX answers 502 and 504 itself for a server that it cannot reach or that is too slow, so
-    /// `error` and `http_502` mean the same of that status, as do `timeout` and `http_504`.
+    /// `error` and `http_502` mean the same of that status, as do `timeout` and `http_504`. Some servers
+    /// redirect to their login page or to one for errors when their store fails, so `http_500` counts
+    /// for a redirect.
     #[must_use]
     pub fn allows(self, failure: &Failure) -> bool {
         match failure {
@@ -65,6 +67,7 @@ impl UseStale {
                 StatusCode::BAD_GATEWAY => self.error || self.http_502,
                 _ => false,
             },
+            Failure::UnexpectedStatus { status, .. } => self.http_500 && status.is_redirection(),
             _ => false,
         }
     }
@@ -73,6 +76,7 @@ impl UseStale {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::introspection::Said;
 
     fn use_stale(names: &[&str]) -> UseStale {
         let mut use_stale = UseStale::default();
@@ -85,6 +89,7 @@ mod tests {
     #[test]
     fn each_name_allows_its_own_failures_only() {
         let unavailable = |status| Failure::Unavailable { status, retry_after: None };
+        let unexpected = |status| Failure::UnexpectedStatus { status, said: Said::Nothing };
         let failures = [
             (Failure::Truncated, &["error"][..]),
             (Failure::Timeout, &["timeout", "http_504"]),
@@ -93,7 +98,11 @@ mod tests {
             (Failure::ServerError(StatusCode::INTERNAL_SERVER_ERROR), &["http_500"]),
             (Failure::ServerError(StatusCode::BAD_GATEWAY), &["error", "http_502"]),
             (Failure::ServerError(StatusCode::NOT_IMPLEMENTED), &[]),
-            (Failure::UnexpectedStatus(StatusCode::UNAUTHORIZED), &[]),
+            (unexpected(StatusCode::FOUND), &["http_500"]),
+            (unexpected(StatusCode::TEMPORARY_REDIRECT), &["http_500"]),
+            (unexpected(StatusCode::UNAUTHORIZED), &[]),
+            (unexpected(StatusCode::NOT_FOUND), &[]),
+            (Failure::HtmlPage, &[]),
             (Failure::TooLarge, &[]),
         ];
         let names = [

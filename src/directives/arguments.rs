@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nginx_sys::ngx_conf_t;
-use phantom_token_core::introspection::ClientCredential;
+use phantom_token_core::introspection::{ClientCredential, decides};
 use phantom_token_core::stale::UseStale;
 use zeroize::Zeroizing;
 
@@ -138,11 +138,11 @@ pub(super) fn media_type(value: &[u8]) -> Result<Rc<str>, SettingError> {
 }
 
 pub(super) fn names(values: &[&[u8]]) -> Result<Rc<[String]>, SettingError> {
-    const EXPECTED: &str =
-        "the name of a member of the introspection answer, other than \"active\" and \"exp\"";
-    let name = |value: &&[u8]| match text(value, EXPECTED)?.as_str() {
-        "" | "active" | "exp" => Err(unexpected(EXPECTED, value)),
-        name => Ok(name.to_owned()),
+    const EXPECTED: &str = "the name of a member of the introspection answer, other than \
+        \"active\", \"token_type\", \"token_use\", \"nbf\" and \"exp\"";
+    let name = |value: &&[u8]| match text(value, EXPECTED)? {
+        name if name.is_empty() || decides(&name) => Err(unexpected(EXPECTED, value)),
+        name => Ok(name),
     };
     values.iter().map(name).collect()
 }

@@ -45,6 +45,7 @@ fn a_wrong_directive_is_an_emerg_that_names_file_line_and_directive() {
         ("phantom_token_jwt_claim", "phantom_token_jwt_claim"),
         ("phantom_token_jwt_claim ''", "phantom_token_jwt_claim"),
         ("phantom_token_jwt_claim exp", "phantom_token_jwt_claim"),
+        ("phantom_token_jwt_claim jwt token_type", "phantom_token_jwt_claim"),
         ("phantom_token_max_response_size", "phantom_token_max_response_size"),
         ("phantom_token_max_response_size big", "phantom_token_max_response_size"),
         ("phantom_token_max_response_size -1", "phantom_token_max_response_size"),

@@ -67,6 +67,73 @@ fn a_jwe_of_five_parts_is_taken() {
 }
 
 #[test]
+fn a_response_to_introspection_as_a_jwt_never_grants_whatever_its_body_is() {
+    const TYPE: &str = "application/token-introspection+jwt";
+    let good = jwt(an_hour_of_claims());
+    // What oidc-provider sends to a client that wants encrypted answers: nothing in it says what it is.
+    let header = json!({"alg": "RSA-OAEP-256", "enc": "A128CBC-HS256", "cty": "JWT", "kid": "gw"});
+    let encrypted = encoded(&header.to_string()) + ".a2V5.aXY.dGV4dA.dGFn";
+    let active = json!({"active": true, "jwt": good}).to_string();
+    for content_types in [
+        &["application/token-introspection+jwt; charset=utf-8"][..],
+        &["Application/Token-Introspection+JWT"],
+        &["application/jwt, application/token-introspection+jwt"],
+        &["application/jwt", TYPE],
+        &[TYPE, "application/jwt"],
+    ] {
+        for body in [&encrypted, &good, &active] {
+            let gateway = Gateway::with(&format!(
+                "phantom_token_introspection_accept_header {TYPE}; phantom_token_cache_valid 60s;"
+            ));
+            let answer = content_types.iter().fold(Answer::status(200), |answer, content_type| {
+                answer.header("Content-Type", content_type)
+            });
+            gateway.authorization_server.answer("opaque", answer.max_age(60).body(body.as_str()));
+
+            for _ in 0..2 {
+                expect::server_error(&gateway.get("/").bearer("opaque").send(), 502);
+            }
+
+            let count = (gateway.authorization_server.count(), gateway.api.count());
+            assert_eq!(count, (2, 0), "{content_types:?} {body}");
+            let line = gateway.wait_for_log("refused in location");
+            let mend = "set phantom_token_introspection_accept_header to application/jwt or to \
+                        application/json";
+            assert!(line.contains(mend), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_response_to_introspection_is_known_where_the_location_hides_or_sets_the_type() {
+    let good = jwt(an_hour_of_claims());
+    for (introspection, content_type) in [
+        (
+            "proxy_hide_header Content-Type; proxy_pass http://{as};",
+            "application/token-introspection+jwt",
+        ),
+        (&format!("default_type application/token-introspection+jwt; return 200 {good};"), ""),
+    ] {
+        let gateway = Gateway::with_http(&format!(
+            "server {{
+                 listen 127.0.0.1:{{port}};
+                 location / {{
+                     phantom_token on;
+                     phantom_token_introspection_endpoint /ask;
+                     proxy_pass http://{{api}};
+                 }}
+                 location = /ask {{ internal; {introspection} }}
+             }}"
+        ));
+        let answer = Answer::status(200).header("Content-Type", content_type).body(&*good);
+        gateway.authorization_server.answer("opaque", answer);
+
+        expect::server_error(&gateway.get("/").bearer("opaque").send(), 502);
+        assert_eq!(gateway.api.count(), 0, "{introspection}");
+    }
+}
+
+#[test]
 fn a_jwt_that_is_a_response_to_introspection_by_its_header_is_a_bad_gateway() {
     let claims = encoded(&an_hour_of_claims().to_string());
     for header in [
@@ -296,6 +363,27 @@ fn a_failed_introspection_decides_the_status_and_the_log_names_the_reason() {
         assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (1, 0));
         let line = gateway.wait_for_log("refused in location");
         assert!(line.contains(reason), "{status}: {line}");
+    }
+}
+
+#[test]
+fn x_retry_after_is_passed_on_where_there_is_no_other() {
+    for (fields, expected) in [
+        (&[("X-Retry-After", "17")][..], Some("17")),
+        (&[("X-Retry-After", "17"), ("Retry-After", "3")], Some("3")),
+        (&[("X-Retry-After", "soon")], None),
+    ] {
+        let gateway = Gateway::with("");
+        let answer = fields
+            .iter()
+            .fold(Answer::status(503), |answer, (name, value)| answer.header(name, value));
+        gateway.authorization_server.answer("opaque", answer);
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        expect::server_error(&response, 503);
+        assert_eq!(response.header("retry-after"), expected, "{fields:?}");
+        assert_eq!(response.header("x-retry-after"), None);
     }
 }
 

@@ -22,9 +22,15 @@ fn failures() -> Vec<(Answer, &'static [&'static str], u16)> {
         (Answer::status(502), &["error", "http_502"], 502),
         (Answer::status(503), &["http_503"], 503),
         (Answer::status(504), &["timeout", "http_504"], 504),
+        (to_login_page(), &["http_500"], 502),
         (Answer::status(401), &[], 502),
         (Answer::jwt("no jwt"), &[], 502),
     ]
+}
+
+/// Where a server redirects to when its store fails.
+fn to_login_page() -> Answer {
+    Answer::status(302).header("Location", "http://localhost/login")
 }
 
 #[test]

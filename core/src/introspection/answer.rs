@@ -1,16 +1,42 @@
 //! What an introspection answer means (RFC 7662 section 2.2).
 
-use http::header::{CONTENT_ENCODING, RETRY_AFTER};
+use std::fmt;
+use std::time::Duration;
+
+use http::header::{
+    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, DATE, EXPIRES, HeaderName, PRAGMA,
+    RETRY_AFTER, VARY,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::Failure;
-use crate::UnixTime;
+use super::failure::{Failure, Said};
 use crate::json::{self, Member};
 use crate::jwt::Jwt;
+use crate::refusal::Refusal;
+use crate::{UnixTime, media_type};
+
+/// The header fields that say what an answer is, how long it is fresh, and when to ask again.
+pub const FIELDS: [HeaderName; 10] = [
+    AGE,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    DATE,
+    EXPIRES,
+    PRAGMA,
+    RETRY_AFTER,
+    VARY,
+    X_RETRY_AFTER,
+];
+
+/// `Retry-After` as some servers and their proxies call it.
+const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
 
 /// An answer of the introspection endpoint.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Answer<'a> {
+    /// The token that was asked about. What the answer repeats of it must not get into a log.
+    pub token: &'a [u8],
     /// Its status; 502 and 504 also stand for a server that was not reached or did not answer.
     pub status: StatusCode,
     /// Its header fields.
@@ -32,9 +58,18 @@ pub enum Body<'a> {
     Unreadable,
 }
 
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { token: _, status, headers, body } = self;
+        let mut fields = f.debug_struct("Answer");
+        fields.field("status", status).field("headers", headers).field("body", body);
+        fields.finish_non_exhaustive()
+    }
+}
+
 // A complete body has a JWT in it.
-impl std::fmt::Debug for Body<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Complete(_) => "Complete(..)",
             Self::Truncated => "Truncated",
@@ -44,6 +79,18 @@ impl std::fmt::Debug for Body<'_> {
     }
 }
 
+/// The value of a header field as it came. Bytes that none may have (RFC 9110 section 5.5) become ones
+/// that no grammar takes, so that the field is there, and is malformed.
+#[must_use]
+pub fn field_value(bytes: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(bytes).unwrap_or_else(|_| {
+        let is_invalid = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+        let readable: Vec<u8> =
+            bytes.iter().map(|byte| if is_invalid(byte) { MALFORMED } else { *byte }).collect();
+        HeaderValue::from_bytes(&readable).unwrap_or(HeaderValue::from_static("\""))
+    })
+}
+
 /// What the authorization server said of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict<'a> {
@@ -51,14 +98,63 @@ pub enum Verdict<'a> {
     Active(Jwt<'a>),
     /// The token is expired, revoked or unknown.
     Inactive,
+    /// The token is active, but is none for an API: a refresh token, an ID token.
+    NoAccessToken(OtherToken),
+    /// The token is active, but not usable before this time.
+    NotYetValid(UnixTime),
     /// The token is said to be active, but its time is over; to the client the same as inactive.
     Expired,
+}
+
+impl<'a> Verdict<'a> {
+    /// The JWT with which a request goes on.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not.
+    pub fn into_jwt(self) -> Result<Jwt<'a>, Refusal> {
+        match self {
+            Self::Active(jwt) => Ok(jwt),
+            Self::Inactive => Err(Refusal::InactiveToken),
+            Self::NoAccessToken(other) => Err(Refusal::NoAccessToken(other)),
+            Self::NotYetValid(valid_from) => Err(Refusal::NotYetValid { valid_from }),
+            Self::Expired => Err(Refusal::ExpiredToken),
+        }
+    }
+}
+
+/// A token that is no access token, by the words of the answer that say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherToken {
+    member: &'static str,
+    kind: &'static str,
+}
+
+impl OtherToken {
+    /// What a member says by its value; nothing if that is the type of an access token.
+    fn of(member: &'static str, value: &str) -> Option<Self> {
+        let value = value.trim_ascii();
+        // RFC 8693 section 3 has URNs for them.
+        let name = match value.rsplit_once(':') {
+            Some((urn, name)) if urn.eq_ignore_ascii_case(TOKEN_TYPE_URN) => name,
+            _ => value,
+        };
+        let kind = OTHER_TOKENS.into_iter().find(|kind| name.eq_ignore_ascii_case(kind))?;
+        Some(Self { member, kind })
+    }
+}
+
+impl fmt::Display for OtherToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the member {} of the introspection answer is \"{}\"", self.member, self.kind)
+    }
 }
 
 /// Reads an answer at the time `now`.
 ///
 /// `jwt_members` are the members of a JSON answer that may hold the JWT; the first that is a string
-/// does. The body decides whether it is JSON or a JWT, whatever `Content-Type` says.
+/// does. The body decides whether it is JSON or a JWT, whatever `Content-Type` says, but for a
+/// response to introspection as a JWT (RFC 9701), which never grants: encrypted, it hides what it says.
 ///
 /// # Errors
 ///
@@ -71,7 +167,7 @@ pub fn interpret<'a>(
     match answer.status {
         StatusCode::OK => {}
         StatusCode::NO_CONTENT => return Ok(Verdict::Inactive),
-        status => return Err(failed(status, answer.headers)),
+        status => return Err(failed(status, answer)),
     }
     if is_encoded(answer.headers) {
         return Err(Failure::Encoded);
@@ -82,24 +178,54 @@ pub fn interpret<'a>(
         Body::TooLarge => return Err(Failure::TooLarge),
         Body::Unreadable => return Err(Failure::Unreadable),
     };
-    let verdict = read_body(body, jwt_members)?;
-    Ok(expire(verdict, now))
+    let verdict = read_body(body, answer.headers, jwt_members, now);
+    match verdict.map(|verdict| in_time(verdict, now)) {
+        Ok(refused @ (Verdict::Inactive | Verdict::NoAccessToken(_))) => Ok(refused),
+        _ if content_type_is(answer.headers, media_type::is_introspection_response) => {
+            Err(Failure::IntrospectionResponse)
+        }
+        verdict => verdict,
+    }
 }
 
-fn failed(status: StatusCode, headers: &HeaderMap) -> Failure {
+/// Whether a member of a JSON answer decides what it means, so that it cannot be the one with the JWT.
+#[must_use]
+pub fn decides(member: &str) -> bool {
+    DECIDING.contains(&member)
+}
+
+fn failed(status: StatusCode, answer: &Answer<'_>) -> Failure {
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            Failure::Unavailable { status, retry_after: retry_after(headers) }
+            Failure::Unavailable { status, retry_after: retry_after(answer.headers) }
         }
         StatusCode::GATEWAY_TIMEOUT => Failure::Timeout,
         status if status.is_server_error() => Failure::ServerError(status),
-        status => Failure::UnexpectedStatus(status),
+        status => Failure::UnexpectedStatus { status, said: said(status, answer) },
     }
+}
+
+/// What the body of an unexpected answer says of the reason.
+fn said(status: StatusCode, answer: &Answer<'_>) -> Said {
+    if content_type_is(answer.headers, media_type::is_html) {
+        return Said::Page;
+    }
+    match answer.body {
+        Body::Complete(body) if status.is_client_error() && !is_encoded(answer.headers) => {
+            Said::in_error_response(body, answer.token)
+        }
+        _ => Said::Nothing,
+    }
+}
+
+/// There may be several lines, and several types in a line: each of them counts.
+fn content_type_is(headers: &HeaderMap, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+    headers.get_all(CONTENT_TYPE).iter().any(|value| is_wanted(value.as_bytes()))
 }
 
 /// `Retry-After` is a number of seconds or a date (RFC 9110 section 10.2.3).
 fn retry_after(headers: &HeaderMap) -> Option<HeaderValue> {
-    let value = headers.get(RETRY_AFTER)?;
+    let value = headers.get(RETRY_AFTER).or_else(|| headers.get(X_RETRY_AFTER))?;
     let text = value.to_str().ok()?;
     let is_seconds = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     (is_seconds || httpdate::parse_http_date(text).is_ok()).then(|| value.clone())
@@ -114,20 +240,36 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
 
-fn read_body<'a>(body: &'a [u8], jwt_members: &[impl AsRef<str>]) -> Result<Verdict<'a>, Failure> {
+fn read_body<'a>(
+    body: &'a [u8],
+    headers: &HeaderMap,
+    jwt_members: &[impl AsRef<str>],
+    now: UnixTime,
+) -> Result<Verdict<'a>, Failure> {
     let text = body.trim_ascii_start();
     if text.is_empty() {
         return Err(Failure::Empty);
     }
     if text.starts_with(b"{") {
-        return read_json(text, jwt_members);
+        return read_json(text, jwt_members, now);
     }
-    Jwt::parse(body).map(Verdict::Active).map_err(Failure::Jwt)
+    Jwt::parse(body).map(Verdict::Active).map_err(|error| {
+        if content_type_is(headers, media_type::is_html) {
+            Failure::HtmlPage
+        } else {
+            Failure::Jwt(error)
+        }
+    })
 }
 
-fn read_json<'a>(text: &'a [u8], jwt_members: &[impl AsRef<str>]) -> Result<Verdict<'a>, Failure> {
+/// Reads a JSON answer. What refuses is looked at before what grants.
+fn read_json<'a>(
+    text: &'a [u8],
+    jwt_members: &[impl AsRef<str>],
+    now: UnixTime,
+) -> Result<Verdict<'a>, Failure> {
     let names: Vec<&str> =
-        ["active", "exp"].into_iter().chain(jwt_members.iter().map(AsRef::as_ref)).collect();
+        DECIDING.into_iter().chain(jwt_members.iter().map(AsRef::as_ref)).collect();
     let mut members = vec![Member::Absent; names.len()];
     json::read_into(text, &names, &mut members).map_err(|_| Failure::InvalidJson)?;
     if members.contains(&Member::Repeated) {
@@ -135,28 +277,82 @@ fn read_json<'a>(text: &'a [u8], jwt_members: &[impl AsRef<str>]) -> Result<Verd
     }
 
     let mut members = members.into_iter();
-    match members.next() {
-        Some(Member::Bool(true)) => {}
-        Some(Member::Bool(false)) => return Ok(Verdict::Inactive),
-        None | Some(Member::Absent) => return Err(Failure::ActiveMissing),
-        Some(_) => return Err(Failure::ActiveInvalid),
+    let mut next = || members.next().unwrap_or_default();
+    let (active, token_type, token_use, nbf, exp) = (next(), next(), next(), next(), next());
+    match active {
+        Member::Bool(true) => {}
+        Member::Bool(false) => return Ok(Verdict::Inactive),
+        Member::Absent => return Err(Failure::ActiveMissing),
+        _ => return Err(Failure::ActiveInvalid),
     }
-    let end = match members.next() {
-        None | Some(Member::Absent | Member::Null) => None,
-        Some(end) => Some(end.date().ok_or(Failure::ExpiresInvalid)?),
-    };
+    for (name, value) in [(TOKEN_TYPE, token_type), (TOKEN_USE, token_use)] {
+        match value {
+            Member::Absent | Member::Null => {}
+            Member::String(value) => {
+                if let Some(other) = OtherToken::of(name, &value) {
+                    return Ok(Verdict::NoAccessToken(other));
+                }
+            }
+            _ => return Err(Failure::TokenTypeInvalid),
+        }
+    }
+    if let Some(valid_from) =
+        time(&nbf, Failure::NotBeforeInvalid)?.and_then(|nbf| valid_from(nbf, now))
+    {
+        return Ok(Verdict::NotYetValid(valid_from));
+    }
+    // Some servers send 0 for a token that does not end.
+    let end = Some(exp).filter(|exp| *exp != Member::Date(UnixTime(0)));
+    let end = end.map_or(Ok(None), |exp| time(&exp, Failure::ExpiresInvalid))?;
     let jwt = members.find_map(Member::into_string).ok_or(Failure::NoJwt)?;
     let jwt = Jwt::parse(jwt).map_err(Failure::EmbeddedJwt)?;
     Ok(Verdict::Active(jwt.ending_by(end)))
 }
 
-/// An end that has come counts from that second on (RFC 7519 section 4.1.4).
-fn expire(verdict: Verdict<'_>, now: UnixTime) -> Verdict<'_> {
-    match verdict {
-        Verdict::Active(jwt) if jwt.expires().is_some_and(|end| end <= now) => Verdict::Expired,
-        verdict => verdict,
+fn time(member: &Member<'_>, invalid: Failure) -> Result<Option<UnixTime>, Failure> {
+    match member {
+        Member::Absent | Member::Null => Ok(None),
+        time => time.date().map(Some).ok_or(invalid),
     }
 }
+
+/// From when a token with that `nbf` is taken, if that is still to come: a little earlier, since the
+/// clocks of two machines may differ (RFC 7519 section 4.1.5).
+fn valid_from(nbf: UnixTime, now: UnixTime) -> Option<UnixTime> {
+    let valid_from = UnixTime(nbf.0.saturating_sub(LEEWAY.as_secs()));
+    (valid_from > now).then_some(valid_from)
+}
+
+/// An end that has come counts from that second on (RFC 7519 section 4.1.4).
+fn in_time(verdict: Verdict<'_>, now: UnixTime) -> Verdict<'_> {
+    let Verdict::Active(jwt) = verdict else {
+        return verdict;
+    };
+    if let Some(valid_from) = jwt.not_before().and_then(|nbf| valid_from(nbf, now)) {
+        return Verdict::NotYetValid(valid_from);
+    }
+    if jwt.expires().is_some_and(|end| end <= now) {
+        return Verdict::Expired;
+    }
+    Verdict::Active(jwt)
+}
+
+/// Neither a letter of a token nor one of a date or a number.
+const MALFORMED: u8 = 0xff;
+
+const TOKEN_TYPE: &str = "token_type";
+const TOKEN_USE: &str = "token_use";
+
+/// The members that decide, beside those that may have the JWT.
+const DECIDING: [&str; 5] = ["active", TOKEN_TYPE, TOKEN_USE, "nbf", "exp"];
+
+/// What authorization servers call the tokens that are for themselves or for the client.
+const OTHER_TOKENS: [&str; 5] = ["refresh_token", "refresh", "offline", "id_token", "id"];
+
+const TOKEN_TYPE_URN: &str = "urn:ietf:params:oauth:token-type";
+
+/// By how much a clock may be behind that of the authorization server.
+const LEEWAY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -1,59 +1,72 @@
 //! What can go wrong with an introspection.
 
+use std::fmt;
+
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
+use super::Asked;
 use crate::jwt::JwtError;
 use crate::refusal::Severity;
 
+mod said;
+
+pub use said::Said;
+
 /// Why an introspection gave neither a JWT nor the answer that the token is inactive.
 ///
-/// The text is what the operator reads in the error log: what went wrong and what to set. It never
-/// has a token in it, nor anything else of the answer's body.
+/// The text is what the operator reads in the error log; [`Failure::mend`] is what may be set. Neither
+/// has a token in it, nor anything else of the answer's body but what [`Said`] lets through.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
     /// 200 without a body.
     #[error(
         "the introspection answer is 200 with an empty body: expected a JWT, JSON, or 204 for an \
-         inactive token; check that the authorization server supports the type in \
-         phantom_token_introspection_accept_header"
+         inactive token"
     )]
     Empty,
     /// The body does not look like JSON, and is no JWT that can be used either.
-    #[error(
-        "the introspection answer is neither JSON nor a usable JWT: {0}; check \
-         phantom_token_introspection_endpoint and phantom_token_introspection_accept_header"
-    )]
+    #[error("the introspection answer is neither JSON nor a usable JWT: {0}")]
     Jwt(#[source] JwtError),
+    /// As before, and the answer says itself that it is a page for people.
+    #[error("the introspection answer is an HTML page")]
+    HtmlPage,
+    /// A response to introspection as a JWT (RFC 9701), signed or encrypted, which is about a token
+    /// and for the gateway alone.
+    #[error(
+        "the introspection answer is of type token-introspection+jwt (RFC 9701), which is no access \
+         token"
+    )]
+    IntrospectionResponse,
     /// The body begins as a JSON object, but is none.
     #[error("the introspection answer is not valid JSON")]
     InvalidJson,
     /// JSON without the one member that RFC 7662 section 2.2 requires.
-    #[error(
-        "the introspection answer is JSON without the member active: check that \
-         phantom_token_introspection_endpoint leads to an introspection endpoint (RFC 7662)"
-    )]
+    #[error("the introspection answer is JSON without the member active")]
     ActiveMissing,
     /// `active` is something else than `true` or `false`.
     #[error("the member active of the introspection answer is not a boolean")]
     ActiveInvalid,
     /// A member that decides the outcome occurs more than once.
-    #[error("the introspection answer has a member more than once: active, exp or the JWT")]
+    #[error(
+        "the introspection answer has a member more than once: active, token_type, token_use, nbf, \
+         exp or the JWT"
+    )]
     RepeatedMember,
+    /// `token_type` or `token_use` is something else than a string.
+    #[error("the member token_type or token_use of the introspection answer is not a string")]
+    TokenTypeInvalid,
+    /// `nbf` is something else than a number.
+    #[error("the member nbf of the introspection answer is not a number")]
+    NotBeforeInvalid,
     /// `exp` is something else than a number.
     #[error("the member exp of the introspection answer is not a number")]
     ExpiresInvalid,
     /// The token is active, but there is no JWT to forward.
-    #[error(
-        "the introspection answer says that the token is active, but has no JWT: set \
-         phantom_token_introspection_accept_header to application/jwt, or name the member that \
-         holds the JWT with phantom_token_jwt_claim"
-    )]
+    #[error("the introspection answer says that the token is active, but has no JWT")]
     NoJwt,
     /// The member that should hold the JWT holds something else.
-    #[error(
-        "the JWT in the introspection answer is not usable: {0}; check phantom_token_jwt_claim"
-    )]
+    #[error("the JWT in the introspection answer is not usable: {0}")]
     EmbeddedJwt(#[source] JwtError),
     /// The answer ended before its announced end.
     #[error(
@@ -64,21 +77,23 @@ pub enum Failure {
     /// The answer was there, but could not be read back from where NGINX had put it.
     #[error(
         "the introspection answer could not be read back from a temporary or cached file, or \
-         memory is used up: check the disk and the memory of this machine"
+         memory is used up"
     )]
     Unreadable,
     /// The answer is larger than the configured limit.
-    #[error("the introspection answer is too large: raise phantom_token_max_response_size")]
+    #[error("the introspection answer is too large")]
     TooLarge,
     /// The answer has a content coding, such as gzip.
-    #[error(
-        "the introspection answer is compressed: set proxy_set_header Accept-Encoding \"\" in \
-         the introspection location"
-    )]
+    #[error("the introspection answer is compressed")]
     Encoded,
     /// A status that an introspection endpoint does not answer with when it is asked correctly.
-    #[error("the introspection answer has status {}: {}", .0.as_u16(), advice(*.0))]
-    UnexpectedStatus(StatusCode),
+    #[error("the introspection answer has status {}{said}", status.as_u16())]
+    UnexpectedStatus {
+        /// What it answered.
+        status: StatusCode,
+        /// What its body says.
+        said: Said,
+    },
     /// 429 or 503: the authorization server asks to be left alone for a while.
     #[error("the authorization server is overloaded or down: it answered {}", status.as_u16())]
     Unavailable {
@@ -91,10 +106,7 @@ pub enum Failure {
     #[error("the authorization server failed or cannot be reached: status {}", .0.as_u16())]
     ServerError(StatusCode),
     /// 504, which NGINX says too when the authorization server does not answer in time.
-    #[error(
-        "the authorization server did not answer in time: proxy_read_timeout and \
-         proxy_connect_timeout of the introspection location say how long to wait"
-    )]
+    #[error("the authorization server did not answer in time")]
     Timeout,
 }
 
@@ -126,77 +138,165 @@ impl Failure {
             _ => None,
         }
     }
-}
 
-fn advice(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            "check the client credential, phantom_token_client_credential or the Authorization \
-             that proxy_set_header sets in the introspection location"
-        }
-        StatusCode::NOT_FOUND => {
-            "check the path in proxy_pass of the introspection location and \
-             phantom_token_introspection_endpoint"
-        }
-        StatusCode::NOT_ACCEPTABLE => {
-            "check that the authorization server supports the type in \
-             phantom_token_introspection_accept_header"
-        }
-        status if status.is_redirection() => {
-            "redirects are not followed, let proxy_pass name the endpoint itself"
-        }
-        _ => "expected 200 or 204, check the introspection location",
+    /// What would mend it, where something can be set or looked at: for the error log, behind the text
+    /// of the failure. What is set already is not advised.
+    #[must_use]
+    pub fn mend<'a>(&'a self, asked: Asked<'a>) -> Option<Mend<'a>> {
+        let has_mend = !matches!(
+            self,
+            Self::InvalidJson
+                | Self::ActiveInvalid
+                | Self::RepeatedMember
+                | Self::TokenTypeInvalid
+                | Self::NotBeforeInvalid
+                | Self::ExpiresInvalid
+                | Self::Truncated
+                | Self::Unavailable { .. }
+                | Self::ServerError(_)
+        );
+        has_mend.then_some(Mend { failure: self, asked })
     }
 }
+
+/// What would mend a [`Failure`], as a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Mend<'a> {
+    failure: &'a Failure,
+    asked: Asked<'a>,
+}
+
+impl fmt::Display for Mend<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { failure, asked } = self;
+        let accept = asked.accept;
+        match failure {
+            Failure::Empty => write!(
+                f,
+                "check that the authorization server answers this client in the type \"{accept}\" \
+                 (phantom_token_introspection_accept_header)"
+            ),
+            Failure::Jwt(JwtError::IntrospectionResponse)
+            | Failure::EmbeddedJwt(JwtError::IntrospectionResponse)
+            | Failure::IntrospectionResponse => self.another_type(f),
+            Failure::Jwt(_) => write!(
+                f,
+                "check phantom_token_introspection_endpoint, and that the authorization server \
+                 answers this client in the type \"{accept}\" \
+                 (phantom_token_introspection_accept_header)"
+            ),
+            Failure::HtmlPage => f.write_str(
+                "check the path in proxy_pass of the introspection location: a login page, or \
+                 something else than an introspection endpoint, answers there",
+            ),
+            Failure::ActiveMissing => f.write_str(
+                "check that phantom_token_introspection_endpoint leads to an introspection endpoint \
+                 (RFC 7662)",
+            ),
+            Failure::NoJwt if asked.asks_for(JWT) => write!(
+                f,
+                "{JWT} was asked for, so let the authorization server answer this client with a \
+                 JWT, or name the member that holds it with phantom_token_jwt_claim"
+            ),
+            Failure::NoJwt => write!(
+                f,
+                "set phantom_token_introspection_accept_header to {JWT}, or name the member that \
+                 holds the JWT with phantom_token_jwt_claim"
+            ),
+            Failure::EmbeddedJwt(_) => f.write_str("check phantom_token_jwt_claim"),
+            Failure::Unreadable => f.write_str("check the disk and the memory of this machine"),
+            Failure::TooLarge => f.write_str("raise phantom_token_max_response_size"),
+            Failure::Encoded => f.write_str(
+                "set proxy_set_header Accept-Encoding \"\" in the introspection location",
+            ),
+            Failure::UnexpectedStatus { status, said } => self.status(f, *status, said),
+            Failure::Timeout => f.write_str(
+                "proxy_read_timeout and proxy_connect_timeout of the introspection location say how \
+                 long to wait",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Mend<'_> {
+    /// For who asks for introspection responses as JWTs, and for who gets them unasked.
+    fn another_type(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let other = if self.asked.asks_for(JWT) {
+            JSON
+        } else if self.asked.asks_for(JSON) {
+            JWT
+        } else {
+            return write!(
+                f,
+                "set phantom_token_introspection_accept_header to {JWT} or to {JSON}"
+            );
+        };
+        write!(
+            f,
+            "set phantom_token_introspection_accept_header to {other}, or let the authorization \
+             server answer this client without signing or encrypting what it says of a token"
+        )
+    }
+
+    fn status(&self, f: &mut fmt::Formatter<'_>, status: StatusCode, said: &Said) -> fmt::Result {
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.credential(f),
+            _ if said.is_about_the_client() => self.credential(f),
+            StatusCode::BAD_REQUEST
+            | StatusCode::LENGTH_REQUIRED
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                f.write_str(
+                    "check that the question arrives: proxy_pass_request_body off, proxy_set_body \
+                     and proxy_method in the introspection location withhold the token, \
+                     proxy_pass_request_headers off withholds its Content-Type",
+                )?;
+                if self.asked.has_credential {
+                    return f.write_str(" and the credential");
+                }
+                f.write_str("; ")?;
+                self.credential(f)
+            }
+            StatusCode::NOT_FOUND => f.write_str(
+                "check the path in proxy_pass of the introspection location and \
+                 phantom_token_introspection_endpoint",
+            ),
+            StatusCode::METHOD_NOT_ALLOWED => f.write_str(
+                "check the path in proxy_pass of the introspection location, and that it has no \
+                 proxy_method",
+            ),
+            StatusCode::NOT_ACCEPTABLE => write!(
+                f,
+                "check that the authorization server answers this client in the type \"{}\" \
+                 (phantom_token_introspection_accept_header)",
+                self.asked.accept
+            ),
+            status if status.is_redirection() => {
+                f.write_str(
+                    "redirects are not followed; authorization servers redirect to a login page when \
+                     the path or the credential is wrong, or when their store fails: let proxy_pass \
+                     name the endpoint itself, and ",
+                )?;
+                self.credential(f)
+            }
+            _ => f.write_str("expected 200 or 204, check the introspection location"),
+        }
+    }
+
+    /// What else than the directive sends a credential, NGINX alone knows.
+    fn credential(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.asked.has_credential {
+            "check the client credential, phantom_token_client_credential, and whether the \
+             authorization server lets this client introspect"
+        } else {
+            "no client credential is sent but what proxy_set_header or proxy_ssl_certificate in the \
+             introspection location may send: set phantom_token_client_credential, or check those"
+        })
+    }
+}
+
+const JWT: &str = "application/jwt";
+const JSON: &str = "application/json";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_that_passes_by_itself_is_a_warning() {
-        for failure in [
-            Failure::Unavailable { status: StatusCode::TOO_MANY_REQUESTS, retry_after: None },
-            Failure::ServerError(StatusCode::BAD_GATEWAY),
-            Failure::Timeout,
-        ] {
-            assert_eq!(failure.severity(), Severity::Warn, "{failure}");
-        }
-    }
-
-    #[test]
-    fn a_failure_that_needs_an_operator_is_an_error() {
-        for failure in [
-            Failure::Empty,
-            Failure::Truncated,
-            Failure::TooLarge,
-            Failure::Encoded,
-            Failure::NoJwt,
-            Failure::Jwt(JwtError::PartCount),
-            Failure::UnexpectedStatus(StatusCode::UNAUTHORIZED),
-        ] {
-            assert_eq!(failure.severity(), Severity::Error, "{failure}");
-        }
-    }
-
-    #[test]
-    fn the_text_names_the_directive_that_helps() {
-        for (failure, directive) in [
-            (Failure::TooLarge, "phantom_token_max_response_size"),
-            (Failure::Encoded, "proxy_set_header Accept-Encoding \"\""),
-            (Failure::NoJwt, "phantom_token_jwt_claim"),
-            (
-                Failure::UnexpectedStatus(StatusCode::UNAUTHORIZED),
-                "401: check the client credential, phantom_token_client_credential",
-            ),
-            (Failure::UnexpectedStatus(StatusCode::FOUND), "302: redirects are not followed"),
-            (
-                Failure::Jwt(JwtError::IntrospectionResponse),
-                "phantom_token_introspection_accept_header",
-            ),
-        ] {
-            let text = failure.to_string();
-            assert!(text.contains(directive), "{text}");
-        }
-    }
-}
+mod tests;

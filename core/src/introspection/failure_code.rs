@@ -4,13 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, StatusCode};
 
-use super::Failure;
+use super::{Failure, Said};
 use crate::jwt::JwtError;
 
 /// A [`Failure`] in 64 bits: which one it is, its status and its `Retry-After`.
 ///
-/// Turned back into a `Failure`, it says the same to the client and to the operator. Any number
-/// is a failure; one that [`FailureCode::from`] never makes is a bad gateway.
+/// Turned back into a `Failure`, it says the same to the client, and to the operator but for texts of the
+/// authorization server's own. Any number is a failure; one that [`FailureCode::from`] never makes is a
+/// bad gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FailureCode(u64);
 
@@ -48,7 +49,10 @@ impl From<&Failure> for FailureCode {
             Failure::Truncated => kind(TRUNCATED),
             Failure::TooLarge => kind(TOO_LARGE),
             Failure::Encoded => kind(ENCODED),
-            Failure::UnexpectedStatus(status) => with_status(UNEXPECTED_STATUS, *status),
+            Failure::UnexpectedStatus { status, said } => {
+                let value = said.number().unwrap_or_default();
+                Parts { value, ..with_status(UNEXPECTED_STATUS, *status) }
+            }
             Failure::Unavailable { status, retry_after } => {
                 let (detail, value) = write_retry_after(retry_after.as_ref());
                 Parts { detail, value, ..with_status(UNAVAILABLE, *status) }
@@ -56,6 +60,10 @@ impl From<&Failure> for FailureCode {
             Failure::ServerError(status) => with_status(SERVER_ERROR, *status),
             Failure::Timeout => kind(TIMEOUT),
             Failure::Unreadable => kind(UNREADABLE),
+            Failure::HtmlPage => kind(HTML_PAGE),
+            Failure::IntrospectionResponse => kind(INTROSPECTION_RESPONSE_TYPE),
+            Failure::TokenTypeInvalid => kind(TOKEN_TYPE_INVALID),
+            Failure::NotBeforeInvalid => kind(NOT_BEFORE_INVALID),
         })
     }
 }
@@ -77,12 +85,16 @@ impl From<FailureCode> for Failure {
             TRUNCATED => Self::Truncated,
             TOO_LARGE => Self::TooLarge,
             ENCODED => Self::Encoded,
-            UNEXPECTED_STATUS => Self::UnexpectedStatus(status),
+            UNEXPECTED_STATUS => Self::UnexpectedStatus { status, said: Said::of_number(value) },
             UNAVAILABLE => {
                 Self::Unavailable { status, retry_after: read_retry_after(detail, value) }
             }
             TIMEOUT => Self::Timeout,
             UNREADABLE => Self::Unreadable,
+            HTML_PAGE => Self::HtmlPage,
+            INTROSPECTION_RESPONSE_TYPE => Self::IntrospectionResponse,
+            TOKEN_TYPE_INVALID => Self::TokenTypeInvalid,
+            NOT_BEFORE_INVALID => Self::NotBeforeInvalid,
             _ => Self::ServerError(status),
         }
     }
@@ -95,7 +107,7 @@ struct Parts {
     /// Which error of the JWT, or which form of `Retry-After`.
     detail: u8,
     status: u16,
-    /// What goes with the detail.
+    /// What goes with the detail, or what the body says of the status.
     value: u32,
 }
 
@@ -197,6 +209,10 @@ const UNAVAILABLE: u8 = 14;
 const SERVER_ERROR: u8 = 15;
 const TIMEOUT: u8 = 16;
 const UNREADABLE: u8 = 17;
+const HTML_PAGE: u8 = 18;
+const INTROSPECTION_RESPONSE_TYPE: u8 = 19;
+const TOKEN_TYPE_INVALID: u8 = 20;
+const NOT_BEFORE_INVALID: u8 = 21;
 
 const CHARACTER: u8 = 1;
 const PART_COUNT: u8 = 2;
@@ -232,6 +248,7 @@ mod tests {
             JwtError::InvalidType,
             JwtError::InvalidNotBefore,
         ];
+        let unexpected = |said| Failure::UnexpectedStatus { status: StatusCode::NOT_FOUND, said };
         let others = [
             Failure::Empty,
             Failure::InvalidJson,
@@ -244,7 +261,13 @@ mod tests {
             Failure::TooLarge,
             Failure::Unreadable,
             Failure::Encoded,
-            Failure::UnexpectedStatus(StatusCode::NOT_FOUND),
+            Failure::HtmlPage,
+            Failure::IntrospectionResponse,
+            Failure::TokenTypeInvalid,
+            Failure::NotBeforeInvalid,
+            unexpected(Said::Nothing),
+            unexpected(Said::Page),
+            unexpected(Said::Error { code: "invalid_client".into(), description: None }),
             Failure::ServerError(StatusCode::INTERNAL_SERVER_ERROR),
             Failure::Timeout,
         ];
@@ -253,6 +276,22 @@ mod tests {
 
         for failure in of_jwts.chain(others) {
             assert_eq!(Failure::from(FailureCode::from(&failure)), failure);
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_authorization_server_stays_behind() {
+        let with = |code: &'static str, description: Option<&str>| Failure::UnexpectedStatus {
+            status: StatusCode::BAD_REQUEST,
+            said: Said::Error { code: code.into(), description: description.map(str::to_owned) },
+        };
+        let nothing =
+            Failure::UnexpectedStatus { status: StatusCode::BAD_REQUEST, said: Said::Nothing };
+        for (failure, expected) in [
+            (with("invalid_request", Some("a text")), with("invalid_request", None)),
+            (with("of_its_own", None), nothing),
+        ] {
+            assert_eq!(Failure::from(FailureCode::from(&failure)), expected);
         }
     }
 

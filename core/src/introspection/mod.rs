@@ -6,7 +6,7 @@ mod failure;
 mod failure_code;
 mod request;
 
-pub use answer::{Answer, Body, Verdict, interpret};
-pub use failure::Failure;
+pub use answer::{Answer, Body, FIELDS, OtherToken, Verdict, decides, field_value, interpret};
+pub use failure::{Failure, Mend, Said};
 pub use failure_code::FailureCode;
-pub use request::{ClientCredential, form_body};
+pub use request::{Asked, ClientCredential, form_body};

@@ -46,6 +46,23 @@ impl fmt::Debug for ClientCredential {
     }
 }
 
+/// What is known of a question when its answer is not what was hoped for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// The `Accept` that was sent.
+    pub accept: &'a str,
+    /// Whether the configuration has a client credential to send.
+    pub has_credential: bool,
+}
+
+impl Asked<'_> {
+    /// Whether this type and no other was asked for. Parameters count: some servers know only the
+    /// bare type.
+    pub(super) fn asks_for(self, media_type: &str) -> bool {
+        self.accept.trim_ascii().eq_ignore_ascii_case(media_type)
+    }
+}
+
 /// The body of the introspection request: `token=` and the token, form-encoded.
 #[must_use]
 pub fn form_body(token: OpaqueToken<'_>) -> String {

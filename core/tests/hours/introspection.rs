@@ -129,18 +129,21 @@ impl Simulation {
     }
 
     fn verdict<'a>(&mut self, question: &Question, reply: &'a Reply) -> Result<Jwt<'a>, Refusal> {
-        let answer =
-            answers::Answer { status: reply.status, headers: &reply.headers, body: reply.body() };
+        let answer = answers::Answer {
+            token: b"",
+            status: reply.status,
+            headers: &reply.headers,
+            body: reply.body(),
+        };
         let now = self.now(question.request.worker);
         match answers::interpret(&answer, &[JWT_MEMBER], now) {
-            Ok(Verdict::Active(jwt)) => Ok(jwt),
-            Ok(Verdict::Inactive) => {
-                self.tally.add(What::Inactive);
-                Err(Refusal::InactiveToken)
-            }
-            Ok(Verdict::Expired) => {
-                self.tally.add(What::ExpiredOnArrival);
-                Err(Refusal::ExpiredToken)
+            Ok(verdict) => {
+                match verdict {
+                    Verdict::Inactive => self.tally.add(What::Inactive),
+                    Verdict::Expired => self.tally.add(What::ExpiredOnArrival),
+                    _ => {}
+                }
+                verdict.into_jwt()
             }
             Err(failure) => {
                 self.tally.add(What::Failed);

@@ -51,6 +51,7 @@ impl Expectation {
             Some(204) if framing.iter().all(Vec::is_empty) => return Self::Inactive,
             _ => return Self::NoGrant,
         }
+        let types = all("Content-Type");
         let body = &bytes[head..];
         let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
         let body = match framing.each_ref().map(|values| &values[..]) {
@@ -63,25 +64,28 @@ impl Expectation {
         };
         match body {
             // What was sent before a reset may not have been read.
-            Body::Complete(body) if ending == Ending::Reset => match Self::of_body(&body) {
+            Body::Complete(body) if ending == Ending::Reset => match Self::of_body(&body, &types) {
                 Self::Grant(_) | Self::Unclear => Self::Unclear,
                 _ => Self::NoGrant,
             },
-            Body::Complete(body) => Self::of_body(&body),
+            Body::Complete(body) => Self::of_body(&body, &types),
             Body::Incomplete => Self::Failure,
             Body::Unclear => Self::Unclear,
         }
     }
 
-    fn of_body(body: &[u8]) -> Self {
+    fn of_body(body: &[u8], content_types: &[&[u8]]) -> Self {
         if body.len() > LARGEST_BODY {
             return Self::Failure;
         }
-        match reading::read(body, &["jwt", "phantom_token"]) {
+        let now = unix_now();
+        match reading::read(body, content_types, &["jwt", "phantom_token"], now) {
             Err(reading::Undecided) => Self::Unclear,
             Ok(Reading::Failure(_)) => Self::Failure,
-            Ok(Reading::Inactive) => Self::Inactive,
-            Ok(Reading::Active { expires, .. }) if expires.is_some_and(|end| end <= unix_now()) => {
+            Ok(Reading::Inactive | Reading::NoAccessToken(_) | Reading::NotYetValid) => {
+                Self::Inactive
+            }
+            Ok(Reading::Active { expires, .. }) if expires.is_some_and(|end| end <= now) => {
                 Self::Inactive
             }
             Ok(Reading::Active { jwt, .. }) => Self::Grant(jwt),

@@ -74,6 +74,11 @@ pub enum Name<'a> {
     /// With an escape in it.
     Escaped(u8),
     Other(&'a str),
+    NotBefore,
+    TokenType,
+    TokenUse,
+    Error,
+    ErrorDescription,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -86,6 +91,8 @@ pub enum Value<'a> {
     Jwt(Compact<'a>),
     Array(Vec<Value<'a>>),
     Json(&'a str),
+    /// A type of token.
+    Type(u8),
 }
 
 #[derive(Arbitrary, Debug)]
@@ -95,6 +102,17 @@ pub enum Number<'a> {
     Float(f64),
     Text(&'a str),
 }
+
+const TYPES: [&str; 8] = [
+    "Bearer",
+    "DPoP",
+    "access_token",
+    "Refresh",
+    "refresh_token",
+    "ID",
+    "Offline",
+    "urn:ietf:params:oauth:token-type:id_token",
+];
 
 impl Text<'_> {
     pub fn bytes(&self) -> Vec<u8> {
@@ -143,6 +161,11 @@ impl Name<'_> {
                 [usize::from(which % 3)]
             .to_owned(),
             Self::Other(name) => quoted(name),
+            Self::NotBefore => "\"nbf\"".to_owned(),
+            Self::TokenType => "\"token_type\"".to_owned(),
+            Self::TokenUse => "\"token_use\"".to_owned(),
+            Self::Error => "\"error\"".to_owned(),
+            Self::ErrorDescription => "\"error_description\"".to_owned(),
         }
     }
 }
@@ -167,6 +190,7 @@ impl Value<'_> {
             Self::Jwt(jwt) => quoted(&String::from_utf8_lossy(&jwt.bytes())),
             Self::Array(values) => array(values, Self::json),
             Self::Json(text) => (*text).to_owned(),
+            Self::Type(which) => quoted(TYPES[usize::from(*which) % TYPES.len()]),
         }
     }
 }

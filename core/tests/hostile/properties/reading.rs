@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use phantom_token_core::introspection::Failure;
+use phantom_token_core::introspection::{Failure, OtherToken};
 use phantom_token_core::jwt::JwtError;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -10,8 +10,15 @@ use serde_json::Value;
 /// What a body says.
 #[derive(Debug)]
 pub enum Reading {
-    Active { jwt: Vec<u8>, expires: Option<u64> },
+    Active {
+        jwt: Vec<u8>,
+        expires: Option<u64>,
+    },
     Inactive,
+    /// It is no access token, as this member says.
+    NoAccessToken(&'static str),
+    /// It is not valid before this time and the leeway.
+    NotYetValid,
     Failure(Failure),
 }
 
@@ -20,56 +27,125 @@ pub enum Reading {
 #[derive(Debug)]
 pub struct Undecided;
 
-/// Reads a body as the answer to an introspection, without regard to the present time. Where the
-/// reason of a failure has details, they do not count.
-pub fn read(body: &[u8], jwt_members: &[&str]) -> Result<Reading, Undecided> {
+/// Reads a body as the answer to an introspection at a time, without regard to the end of a JWT. Where
+/// the reason of a failure has details, they do not count.
+pub fn read(
+    body: &[u8],
+    content_types: &[&[u8]],
+    jwt_members: &[&str],
+    now: u64,
+) -> Result<Reading, Undecided> {
+    let lower: Vec<_> = content_types.iter().map(|text| text.to_ascii_lowercase()).collect();
+    let is_of_type =
+        |wanted: &str| lower.iter().any(|text| String::from_utf8_lossy(text).contains(wanted));
+    let reading = read_body(body, jwt_members, now)?;
+    Ok(match reading {
+        Reading::Inactive | Reading::NoAccessToken(_) => reading,
+        _ if is_of_type("token-introspection+jwt") => {
+            Reading::Failure(Failure::IntrospectionResponse)
+        }
+        Reading::Failure(Failure::Jwt(_))
+            if is_of_type("text/html") || is_of_type("application/xhtml+xml") =>
+        {
+            Reading::Failure(Failure::HtmlPage)
+        }
+        _ => reading,
+    })
+}
+
+/// Whether the verdict names this member.
+pub fn names(other: &OtherToken, member: &str) -> bool {
+    other.to_string().contains(&format!(" {member} "))
+}
+
+fn read_body(body: &[u8], jwt_members: &[&str], now: u64) -> Result<Reading, Undecided> {
     let text = body.trim_ascii_start();
     match text.first() {
         None => Ok(Reading::Failure(Failure::Empty)),
-        Some(b'{') => read_json(text, jwt_members),
-        Some(_) => Ok(match expires(body)? {
-            Ok(expires) => Reading::Active { jwt: body.to_vec(), expires },
+        Some(b'{') => read_json(text, jwt_members, now),
+        Some(_) => Ok(match times(body)? {
+            Ok(times) if is_to_come(times.not_before, now) => Reading::NotYetValid,
+            Ok(times) => Reading::Active { jwt: body.to_vec(), expires: times.expires },
             Err(error) => Reading::Failure(Failure::Jwt(error)),
         }),
     }
 }
 
-fn read_json(text: &[u8], jwt_members: &[&str]) -> Result<Reading, Undecided> {
+fn read_json(text: &[u8], jwt_members: &[&str], now: u64) -> Result<Reading, Undecided> {
     if str::from_utf8(text).is_err() {
         return Ok(Reading::Failure(Failure::InvalidJson));
     }
     let Members(members) = serde_json::from_slice(text).map_err(|_| Undecided)?;
     let count = |wanted: &str| members.iter().filter(|(name, _)| name == wanted).count();
     let one = |wanted: &str| members.iter().find(|(name, _)| name == wanted).map(|found| &found.1);
+    let failure = |failure| Ok(Reading::Failure(failure));
 
-    if ["active", "exp"].iter().chain(jwt_members).any(|name| count(name) > 1) {
-        return Ok(Reading::Failure(Failure::RepeatedMember));
+    let deciding = ["active", "exp", "nbf", "token_type", "token_use"];
+    if deciding.iter().chain(jwt_members).any(|name| count(name) > 1) {
+        return failure(Failure::RepeatedMember);
     }
     match one("active") {
-        None => return Ok(Reading::Failure(Failure::ActiveMissing)),
+        None => return failure(Failure::ActiveMissing),
         Some(Value::Bool(true)) => {}
         Some(Value::Bool(false)) => return Ok(Reading::Inactive),
-        Some(_) => return Ok(Reading::Failure(Failure::ActiveInvalid)),
+        Some(_) => return failure(Failure::ActiveInvalid),
+    }
+    for member in ["token_type", "token_use"] {
+        match one(member) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(kind)) if is_no_access_token(kind) => {
+                return Ok(Reading::NoAccessToken(member));
+            }
+            Some(Value::String(_)) => {}
+            Some(_) => return failure(Failure::TokenTypeInvalid),
+        }
+    }
+    match one("nbf") {
+        None | Some(Value::Null) => {}
+        Some(Value::Number(number)) if is_to_come(Some(seconds(number)), now) => {
+            return Ok(Reading::NotYetValid);
+        }
+        Some(Value::Number(_)) => {}
+        Some(_) => return failure(Failure::NotBeforeInvalid),
     }
     let end = match one("exp") {
         None | Some(Value::Null) => None,
+        Some(Value::Number(number)) if is_zero(number) => None,
         Some(Value::Number(number)) => Some(seconds(number)),
-        Some(_) => return Ok(Reading::Failure(Failure::ExpiresInvalid)),
+        Some(_) => return failure(Failure::ExpiresInvalid),
     };
     let Some(jwt) = jwt_members.iter().find_map(|name| one(name)?.as_str()) else {
-        return Ok(Reading::Failure(Failure::NoJwt));
+        return failure(Failure::NoJwt);
     };
-    Ok(match expires(jwt.as_bytes())? {
+    Ok(match times(jwt.as_bytes())? {
         Err(error) => Reading::Failure(Failure::EmbeddedJwt(error)),
-        Ok(expires) => {
-            let expires = expires.into_iter().chain(end).min();
+        Ok(times) if is_to_come(times.not_before, now) => Reading::NotYetValid,
+        Ok(times) => {
+            let expires = times.expires.into_iter().chain(end).min();
             Reading::Active { jwt: jwt.as_bytes().to_vec(), expires }
         }
     })
 }
 
-/// The `exp` claim of what can be handed on as a JWT.
-fn expires(jwt: &[u8]) -> Result<Result<Option<u64>, JwtError>, Undecided> {
+fn is_no_access_token(kind: &str) -> bool {
+    let kind = kind.trim_matches(|c: char| c.is_ascii_whitespace()).to_ascii_lowercase();
+    let kind = kind.strip_prefix("urn:ietf:params:oauth:token-type:").unwrap_or(&kind);
+    ["refresh_token", "refresh", "offline", "id_token", "id"].contains(&kind)
+}
+
+/// More than a minute away.
+fn is_to_come(not_before: Option<u64>, now: u64) -> bool {
+    not_before.is_some_and(|not_before| i128::from(not_before) - i128::from(now) > 60)
+}
+
+/// When a JWT may be used.
+struct Times {
+    not_before: Option<u64>,
+    expires: Option<u64>,
+}
+
+/// The times of what can be handed on as a JWT.
+fn times(jwt: &[u8]) -> Result<Result<Times, JwtError>, Undecided> {
     let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     if let Some(offset) = jwt.iter().position(|byte| !is_allowed(byte)) {
         return Ok(Err(JwtError::Character { offset }));
@@ -102,17 +178,19 @@ fn expires(jwt: &[u8]) -> Result<Result<Option<u64>, JwtError>, Undecided> {
         }
     }
     if parts.len() == 5 {
-        return Ok(Ok(None));
+        return Ok(Ok(Times { not_before: None, expires: None }));
     }
     let Some(claims) = members(parts[1])? else {
         return Ok(Err(JwtError::Payload));
     };
-    if !matches!(&all(&claims, "nbf")[..], [] | [Value::Null | Value::Number(_)]) {
-        return Ok(Err(JwtError::InvalidNotBefore));
-    }
+    let not_before = match &all(&claims, "nbf")[..] {
+        [] | [Value::Null] => None,
+        [Value::Number(number)] => Some(seconds(number)),
+        _ => return Ok(Err(JwtError::InvalidNotBefore)),
+    };
     Ok(match &all(&claims, "exp")[..] {
-        [] => Ok(None),
-        [Value::Number(number)] => Ok(Some(seconds(number))),
+        [] => Ok(Times { not_before, expires: None }),
+        [Value::Number(number)] => Ok(Times { not_before, expires: Some(seconds(number)) }),
         _ => Err(JwtError::InvalidExpires),
     })
 }
@@ -149,6 +227,10 @@ fn base64url(text: &[u8]) -> Option<Vec<u8>> {
     let (bytes, rest) = bits.as_chunks::<8>();
     let bytes = bytes.iter().map(|bits| bits.iter().fold(0, |byte, bit| byte << 1 | *bit as u8));
     (rest.len() < 6 && rest.iter().all(|bit| *bit == 0)).then(|| bytes.collect())
+}
+
+fn is_zero(number: &serde_json::Number) -> bool {
+    number.as_f64().is_some_and(|float| (0.0..1.0).contains(&float))
 }
 
 /// A NumericDate in whole seconds: none before 1970, none that cannot be counted.

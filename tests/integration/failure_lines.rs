@@ -1,0 +1,166 @@
+//! What the error log advises when an introspection fails.
+
+use phantom_token_devkit::{
+    Answer, Gate, Gateway, GatewayBuilder,
+    jwt::{an_hour_of_claims, jwt, jwt_with_header},
+};
+use serde_json::{Value, json};
+
+use crate::crowd::{self, Crowd, assert_all};
+
+const CREDENTIAL: &str = "phantom_token_client_credential gateway secret;";
+
+/// The line about the answer, with these directives in the protected location.
+fn line_about(answer: Answer, directives: &str) -> String {
+    line_of(Gateway::builder().directives(directives), answer)
+}
+
+fn line_of(builder: GatewayBuilder, answer: Answer) -> String {
+    let gateway = builder.start();
+    gateway.authorization_server.answer_otherwise(move |_| answer.clone());
+
+    let response = gateway.get("/").bearer("secret-opaque-token").send();
+
+    assert!(response.status >= 500, "{}", response.status);
+    let line = gateway.wait_for_log("refused in location");
+    assert!(!line.contains("opaque-token"), "{line}");
+    line
+}
+
+fn error(status: u16, error: Value) -> Answer {
+    Answer::status(status).header("Content-Type", "application/json").body(error.to_string())
+}
+
+#[test]
+fn a_line_never_advises_what_is_set_already() {
+    let active = || Answer::json(json!({"active": true, "sub": "jane"}));
+    let signed = || {
+        let header = json!({"alg": "RS256", "typ": "token-introspection+jwt"});
+        Answer::jwt(&jwt_with_header(header, json!({})))
+    };
+    let accept = |media_type| format!("phantom_token_introspection_accept_header {media_type};");
+    let set_to =
+        |media_type| format!("set phantom_token_introspection_accept_header to {media_type}");
+    for (answer, media_type) in [
+        (active(), "application/jwt"),
+        (signed(), "application/jwt"),
+        (signed(), "application/json"),
+    ] {
+        let line = line_about(answer, &accept(media_type));
+        assert!(!line.contains(&set_to(media_type)), "{line}");
+    }
+    let line = line_about(active(), &accept("application/json"));
+    assert!(line.contains(&set_to("application/jwt")), "{line}");
+    let line = line_about(signed(), &accept("application/jwt"));
+    assert!(line.contains(&set_to("application/json")), "{line}");
+    let line = line_about(signed(), &accept("application/token-introspection+jwt"));
+    assert!(line.contains(&set_to("application/jwt or to application/json")), "{line}");
+    for status in [400, 401, 403] {
+        let line = line_about(Answer::status(status), CREDENTIAL);
+        assert!(!line.contains("set phantom_token_client_credential"), "{status}: {line}");
+    }
+}
+
+#[test]
+fn a_line_says_where_no_credential_is_sent() {
+    let invalid_client = || error(400, json!({"error": "invalid_client"}));
+    let answers = [400, 401, 403, 302].map(Answer::status).into_iter().chain([invalid_client()]);
+    for answer in answers {
+        let line = line_about(answer.clone(), "");
+        assert!(line.contains("no client credential is sent"), "{answer:?}: {line}");
+        assert!(line.contains("set phantom_token_client_credential"), "{answer:?}: {line}");
+
+        let line = line_about(answer.clone(), CREDENTIAL);
+        assert!(!line.contains("no client credential"), "{answer:?}: {line}");
+        assert!(line.contains("credential"), "{answer:?}: {line}");
+    }
+}
+
+#[test]
+fn a_line_names_what_withholds_the_question_from_the_authorization_server() {
+    let builder = Gateway::builder().http(
+        "server {
+             listen 127.0.0.1:{port};
+             location / {
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspection;
+                 phantom_token_client_credential gateway secret;
+                 proxy_pass http://{api};
+             }
+             location = /introspection {
+                 internal;
+                 proxy_pass_request_body off;
+                 proxy_set_header Content-Length '';
+                 proxy_pass http://{as};
+             }
+         }",
+    );
+    let body = json!({"error": "invalid_request", "error_description": "Token not provided."});
+
+    let line = line_of(builder, error(400, body));
+
+    assert!(line.contains("proxy_pass_request_body off"), "{line}");
+    assert!(line.contains("invalid_request") && line.contains("Token not provided."), "{line}");
+}
+
+#[test]
+fn a_line_says_what_the_authorization_server_says_and_nothing_that_harms() {
+    let jwt = jwt(an_hour_of_claims());
+    let said = |description: &str| {
+        error(401, json!({"error": "invalid_client", "error_description": description}))
+    };
+    for (answer, expected) in [
+        (said("Invalid client credentials"), "\"invalid_client\" (\"Invalid client credentials\")"),
+        (said("line\r\nend \"quoted\" \\ t\u{f6}ken"), "(\"line??end ?quoted? ? t?ken\")"),
+        (said("the token secret-opaque-token is strange"), "error \"invalid_client\": "),
+        (said(&format!("not {jwt}, please")), "(\"not ... please\")"),
+        (error(404, json!({"error": "no_such_place"})), "404 and error \"no_such_place\""),
+        (error(400, json!({"error": ["invalid_client"]})), "status 400: "),
+        (Answer::status(404).body("404 page not found"), "status 404: "),
+        (
+            Answer::status(403).header("Content-Type", "text/html; charset=utf-8").body("<html>"),
+            "403 and an HTML page: ",
+        ),
+        (
+            Answer::status(200).header("Content-Type", "text/html").body("<html>"),
+            "is an HTML page: ",
+        ),
+    ] {
+        let line = line_about(answer.clone(), CREDENTIAL);
+        assert!(line.contains(expected), "{answer:?}: {line}");
+        assert!(!line.contains(&jwt[..40]), "{answer:?}: {line}");
+    }
+}
+
+#[test]
+fn a_line_about_a_redirect_says_when_servers_redirect() {
+    let answer = Answer::status(302).header("Location", "http://localhost/login");
+    let line = line_about(answer, CREDENTIAL);
+    for expected in [
+        "status 302",
+        "a login page when the path or the credential is wrong",
+        "or when their store fails",
+    ] {
+        assert!(line.contains(expected), "{line}");
+    }
+}
+
+#[test]
+fn those_who_wait_in_other_workers_learn_what_fits() {
+    let gateway = crowd::gateway(2, CREDENTIAL);
+    let gate = Gate::closed();
+    let body = json!({"error": "invalid_client", "error_description": "Not of this world"});
+    let answer = error(401, body).after(&gate);
+    gateway.authorization_server.answer("opaque", answer);
+    let crowd = Crowd::send(&gateway, 40, "opaque");
+
+    gate.open();
+    let answers = crowd.answers();
+
+    assert_all(&answers, 502);
+    let log = gateway.error_log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("refused in location")).collect();
+    assert_eq!(lines.len(), 40);
+    assert!(lines.iter().all(|line| line.contains("401 and error \"invalid_client\"")), "{log}");
+    assert!(lines.iter().any(|line| line.contains("Not of this world")), "{log}");
+}
