@@ -7,10 +7,11 @@ use http::{HeaderMap, StatusCode};
 #[cfg(ngx_feature = "http_cache")]
 use nginx_sys::ngx_http_file_cache_header_t;
 use nginx_sys::{
-    NGX_HTTP_SPECIAL_RESPONSE, ngx_http_upstream_headers_in_t, ngx_int_t, ngx_table_elt_t,
+    NGX_HTTP_SPECIAL_RESPONSE, ngx_http_upstream_headers_in_t, ngx_int_t, ngx_list_t,
+    ngx_table_elt_t,
 };
 use phantom_token_core::UnixTime;
-use phantom_token_core::introspection::{Body, FIELDS, field_value};
+use phantom_token_core::introspection::{Body, FIELD_COUNT, FIELDS, field_value};
 
 #[cfg(ngx_feature = "http_cache")]
 use crate::nginx::bits::request::CACHED;
@@ -141,40 +142,49 @@ impl Head {
     }
 }
 
-/// The headers that say what the answer is and how long it is fresh.
+/// The headers that say what the answer is and how long it is fresh. What an upstream has sent counts
+/// before what NGINX makes of it, which lacks lines that are hidden, or that it takes for repeated.
 fn answer_headers(request: &Request) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let out = &request.raw().headers_out;
-    for header in headers::iter(&out.headers).filter(|header| header.hash != 0) {
-        let name = headers::name(header);
-        if let Some(wanted) =
-            FIELDS.iter().find(|wanted| name.eq_ignore_ascii_case(wanted.as_str().as_bytes()))
-        {
-            insert(&mut headers, wanted, headers::value(header));
+    let mut is_sent = [false; FIELD_COUNT];
+    if let Some(sent) = headers_of_upstream(request) {
+        for (place, name, line) in wanted(&sent.headers) {
+            // NGINX adds an empty Date where there was none.
+            if name == DATE && sent.date.is_null() {
+                continue;
+            }
+            if let Some(is_sent) = is_sent.get_mut(place) {
+                *is_sent = true;
+            }
+            insert(&mut headers, name, headers::value(line));
         }
     }
-    // NGINX keeps the Date of an upstream to itself.
-    if let Some(date) = upstream_date(request).filter(|_| !headers.contains_key(DATE)) {
-        insert(&mut headers, &DATE, headers::value(date));
+    let out = &request.raw().headers_out;
+    for (place, name, line) in wanted(&out.headers) {
+        if line.hash != 0 && is_sent.get(place) == Some(&false) {
+            insert(&mut headers, name, headers::value(line));
+        }
     }
-    insert_content_types(&mut headers, request);
+    // It has a place of its own there.
+    // SAFETY: the string lives as long as the request.
+    let content_type = unsafe { nginx::bytes(out.content_type) };
+    if !content_type.is_empty() && !headers.contains_key(CONTENT_TYPE) {
+        insert(&mut headers, &CONTENT_TYPE, content_type);
+    }
     headers
 }
 
-/// NGINX has the type of an answer beside its headers, and of several lines of an upstream only the last.
-fn insert_content_types(headers: &mut HeaderMap, request: &Request) {
-    // SAFETY: the string lives as long as the request.
-    let content_type = unsafe { nginx::bytes(request.raw().headers_out.content_type) };
-    if !content_type.is_empty() {
-        insert(headers, &CONTENT_TYPE, content_type);
-    }
-    let lines = upstream_headers(request).into_iter().flat_map(|sent| headers::iter(&sent.headers));
-    for line in lines {
-        let is_type = headers::name(line).eq_ignore_ascii_case(CONTENT_TYPE.as_str().as_bytes());
-        if is_type && headers::value(line) != content_type {
-            insert(headers, &CONTENT_TYPE, headers::value(line));
-        }
-    }
+/// The lines that matter, with the place of their names among [`FIELDS`].
+fn wanted(
+    list: &ngx_list_t,
+) -> impl Iterator<Item = (usize, &'static HeaderName, &ngx_table_elt_t)> {
+    headers::iter(list).filter_map(|line| {
+        let name = headers::name(line);
+        let mut fields = FIELDS.iter().enumerate();
+        let (place, name) =
+            fields.find(|(_, field)| name.eq_ignore_ascii_case(field.as_str().as_bytes()))?;
+        Some((place, name, line))
+    })
 }
 
 fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {
@@ -182,22 +192,29 @@ fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {
     _ = headers.try_append(name, field_value(value));
 }
 
-fn upstream_date(request: &Request) -> Option<&ngx_table_elt_t> {
+/// What an upstream has sent, if the answer is its own: an error page may have taken its place.
+fn headers_of_upstream(request: &Request) -> Option<&ngx_http_upstream_headers_in_t> {
     // SAFETY: null, or lives as long as the request.
-    unsafe { upstream_headers(request)?.date.as_ref() }
+    let upstream = unsafe { request.raw().upstream.as_ref() }?;
+    let is_its_own = !upstream.cleanup.is_null() || is_out_of_cache(request);
+    is_its_own.then_some(&upstream.headers_in)
 }
 
-/// What an upstream has sent; its list is empty before that.
-fn upstream_headers(request: &Request) -> Option<&ngx_http_upstream_headers_in_t> {
-    // SAFETY: null, or lives as long as the request.
-    unsafe { request.raw().upstream.as_ref() }.map(|upstream| &upstream.headers_in)
+#[cfg(ngx_feature = "http_cache")]
+fn is_out_of_cache(request: &Request) -> bool {
+    CACHED.is_set(request.raw())
+}
+
+#[cfg(not(ngx_feature = "http_cache"))]
+fn is_out_of_cache(_request: &Request) -> bool {
+    false
 }
 
 /// While NGINX reads the headers of an answer out of its cache, it counts their lifetime anew from
 /// the present time into `valid_sec`. What holds is in the header of the cache's file.
 #[cfg(ngx_feature = "http_cache")]
 fn valid_until(request: &Request) -> Option<UnixTime> {
-    if !CACHED.is_set(request.raw()) {
+    if !is_out_of_cache(request) {
         return None;
     }
     // SAFETY: an answer from a cache has the cache's entry, with the beginning of its file in a

@@ -1,7 +1,7 @@
 //! How long an introspection answer may be reused (RFC 9111, as a shared cache).
 //!
-//! Where a field is malformed or contradicts itself the answer is stale: a token that is asked for
-//! once more costs a little, one that is honoured for too long is a hole.
+//! Where a field is malformed or contradicts itself the answer is stale, or not stored at all: a token
+//! that is asked for once more costs a little, one that is honoured for too long is a hole.
 
 mod not_stored;
 
@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, PRAGMA, VARY};
 use http::{HeaderMap, HeaderValue};
 
-use crate::UnixTime;
+use crate::{UnixTime, charset};
 pub use not_stored::{NotStored, Remedy};
 
 /// What the configuration says about lifetimes.
@@ -106,8 +106,13 @@ enum Stated {
 }
 
 fn stated_lifetime(headers: &HeaderMap, policy: &Policy, now: UnixTime) -> Stated {
-    if elements(headers, VARY).any(|field_name| field_name == b"*") {
-        return Stated::NotStorable(NotStored::Vary);
+    for field_name in elements(headers, VARY) {
+        if field_name == b"*" {
+            return Stated::NotStorable(NotStored::Vary);
+        }
+        if !is_token(field_name) {
+            return Stated::NotStorable(NotStored::Malformed("Vary"));
+        }
     }
     let cache_control = CacheControl::of(headers, policy);
     if let Some(reason) = cache_control.forbids_storing {
@@ -120,8 +125,11 @@ fn stated_lifetime(headers: &HeaderMap, policy: &Policy, now: UnixTime) -> State
         return Stated::Nothing;
     }
     let expires = date(headers, EXPIRES).unwrap_or_default();
-    let date = date(headers, DATE).unwrap_or(now);
-    Stated::Lifetime(expires.0.saturating_sub(date.0), NotStored::Expires)
+    let date = if headers.contains_key(DATE) { date(headers, DATE) } else { Some(now) };
+    match date {
+        Some(date) => Stated::Lifetime(expires.0.saturating_sub(date.0), NotStored::Expires),
+        None => Stated::NotStorable(NotStored::Malformed("Date")),
+    }
 }
 
 /// The directives of RFC 9111 section 5.2.2 that matter here. Lifetimes are in seconds.
@@ -143,22 +151,24 @@ impl CacheControl {
             cache_control.add(directive);
         }
         if !headers.contains_key(CACHE_CONTROL) {
-            cache_control.forbids_storing = elements(headers, PRAGMA)
-                .any(|directive| directive.eq_ignore_ascii_case(b"no-cache"))
-                .then_some(NotStored::Pragma);
+            cache_control.forbids_storing =
+                elements(headers, PRAGMA).find_map(|directive| match split_directive(directive) {
+                    Some((name, _)) => {
+                        name.eq_ignore_ascii_case(b"no-cache").then_some(NotStored::Pragma)
+                    }
+                    None => Some(NotStored::Malformed("Pragma")),
+                });
         }
         cache_control
     }
 
     fn add(&mut self, directive: &[u8]) {
-        let mut halves = directive.splitn(2, |&byte| byte == b'=');
-        let name = halves.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-        let argument = halves.next().unwrap_or_default();
-        if directive.contains(&b'"') && quoted(argument).is_none() {
-            // It may have swallowed the directives after it.
-            self.forbid(NotStored::Malformed);
-        }
-        match name.as_slice() {
+        let Some((name, argument)) = split_directive(directive) else {
+            // Nobody knows what was meant, nor what it has swallowed.
+            self.forbid(NotStored::Malformed("Cache-Control"));
+            return;
+        };
+        match name.to_ascii_lowercase().as_slice() {
             // The forms with an argument, `no-cache="field"`, may be taken for those without.
             b"no-store" => self.forbid(NotStored::NoStore),
             b"no-cache" => self.forbid(NotStored::NoCache),
@@ -179,27 +189,72 @@ impl CacheControl {
     }
 }
 
-/// A directive that occurs twice makes the answer stale, as does one that is malformed
+/// A directive that occurs twice makes the answer stale, as does one without a number
 /// (RFC 9111 section 4.2.1).
-fn add_lifetime(lifetime: &mut Option<u64>, argument: &[u8]) {
-    let argument = quoted(argument).unwrap_or(argument);
+fn add_lifetime(lifetime: &mut Option<u64>, argument: Option<&[u8]>) {
+    let argument = argument.map(|argument| quoted(argument).unwrap_or(argument));
     *lifetime = match lifetime {
-        None => Some(delta_seconds(argument).unwrap_or(0)),
+        None => Some(argument.and_then(delta_seconds).unwrap_or(0)),
         Some(_) => Some(0),
     };
 }
 
-/// What is inside a `quoted-string`.
+/// `token [ "=" ( token / quoted-string ) ]` (RFC 9111 section 5.2); nothing if it is something else.
+fn split_directive(directive: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let mut halves = directive.splitn(2, |&byte| byte == b'=');
+    let (name, argument) = (halves.next()?, halves.next());
+    let is_argument = |argument| is_token(argument) || quoted(argument).is_some_and(is_quoted_text);
+    (is_token(name) && argument.is_none_or(is_argument)).then_some((name, argument))
+}
+
+/// What is between the two quotes of a `quoted-string`.
 fn quoted(argument: &[u8]) -> Option<&[u8]> {
     argument.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
-/// The largest `Age` there is, in seconds. A malformed one is ignored (RFC 9111 section 5.1).
+/// `*( qdtext / quoted-pair )` (RFC 9110 section 5.6.4), of bytes that a field value may have.
+fn is_quoted_text(text: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return false,
+            b'\\' if bytes.next().is_none() => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
+/// `1*tchar` (RFC 9110 section 5.6.2)
+fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && charset::all(text, is_token_byte)
+}
+
+#[inline]
+fn is_token_byte(byte: u8) -> bool {
+    // The asterisk and the plus are neighbours, as are the number sign to the apostrophe.
+    charset::is_letter(byte)
+        | charset::is_in(byte, b'0', b'9')
+        | charset::is_in(byte, b'#', b'\'')
+        | charset::is_in(byte, b'*', b'+')
+        | charset::is_in(byte, b'-', b'.')
+        | charset::is_in(byte, b'^', b'`')
+        | (byte == b'!')
+        | (byte == b'|')
+        | (byte == b'~')
+}
+
+/// The largest `Age` there is, in seconds. Of an answer with a malformed one nobody knows how old it is.
+/// RFC 9111 section 5.1 would rather have that ignored, which would make the answer new.
 ///
 /// The age that could be told from `Date` is left out, as RFC 9111 section 4.2.3 permits: it would
 /// make every answer stale where the clocks of the two servers are a minute apart.
 fn age(headers: &HeaderMap) -> u64 {
-    elements(headers, AGE).filter_map(delta_seconds).max().unwrap_or(0)
+    if !headers.contains_key(AGE) {
+        return 0;
+    }
+    let ages = elements(headers, AGE).map(|age| delta_seconds(age).unwrap_or(u64::MAX));
+    ages.max().unwrap_or(u64::MAX)
 }
 
 /// A `delta-seconds`, no more than 2^31 (RFC 9111 section 1.2.2).

@@ -65,6 +65,137 @@ fn the_headers_of_the_answer_decide_whether_it_is_kept() {
 }
 
 #[test]
+fn an_answer_whose_headers_cannot_be_read_is_not_kept() {
+    let valid = "phantom_token_cache_valid 60s;";
+    let future = b"Expires: Fri, 01 Jan 2100 00:00:00 GMT";
+    let table: [&[&[u8]]; 25] = [
+        &[b"Cache-Control: no-store; max-age=60"],
+        &[b"Cache-Control: max-age=60; no-store"],
+        &[b"Cache-Control: public; no-store"],
+        &[b"Cache-Control: public no-store"],
+        &[b"Cache-Control: no-store\x01"],
+        &[b"Cache-Control: \x7fno-store"],
+        &[b"Cache-Control: \x0bno-store, max-age=60"],
+        &[b"Cache-Control: no-store\xff"],
+        &[b"Cache-Control: max-age=60", b"Cache-Control: public\x01"],
+        &[b"Cache-Control: max-age=60, x=\"no-store"],
+        &[b"Cache-Control: max-age=60, x=\"a\"no-store"],
+        &[b"Cache-Control: \"no-store\""],
+        &[b"Cache-Control: max-age = 60"],
+        &[b"Expires: 0\x01"],
+        &[b"Expires: Fri, 01 Jan 2100 00:00:00 GMT\x01"],
+        &[b"Expires: Fri, 31 Feb 2100 00:00:00 GMT"],
+        &[future, future],
+        &[future, b"Expires: 0"],
+        &[future, b"Date: today"],
+        &[future, b"Date: Fri, 01 Jan 2100 00:00:00 GMT\x01"],
+        &[b"Pragma: no-cache\x01"],
+        &[b"Pragma: no-cache; x"],
+        &[b"Vary: *\x01"],
+        &[b"Cache-Control: max-age=60", b"Age: 1\x01"],
+        &[b"Cache-Control: max-age=60", b"Age: old"],
+    ];
+    for lines in table {
+        let shown: Vec<_> = lines.iter().map(|line| line.escape_ascii().to_string()).collect();
+        let gateway = Gateway::with(valid);
+        gateway.authorization_server.answer("opaque", with_lines(lines));
+
+        for _ in 0..2 {
+            assert_eq!(gateway.get("/").bearer("opaque").send().status, 200, "{shown:?}");
+        }
+
+        assert_eq!(gateway.authorization_server.count(), 2, "{shown:?}");
+    }
+}
+
+#[test]
+fn an_inactive_answer_whose_headers_cannot_be_read_is_not_remembered() {
+    for line in [&b"Cache-Control: no-store; max-age=60"[..], b"Cache-Control: no-store\x01"] {
+        let gateway = Gateway::with("phantom_token_cache_inactive_valid 60s;");
+        let answer = with_lines(&[line]).body(r#"{"active":false}"#);
+        gateway.authorization_server.answer("opaque", answer);
+
+        for _ in 0..2 {
+            expect::unauthorized(&gateway.get("/").bearer("opaque").send());
+        }
+
+        assert_eq!(gateway.authorization_server.count(), 2, "{}", line.escape_ascii());
+    }
+}
+
+/// An active answer with these header lines.
+fn with_lines(lines: &[&[u8]]) -> Answer {
+    lines.iter().fold(Answer::jwt(&jwt(an_hour_of_claims())), |answer, line| {
+        let colon = line.iter().position(|&byte| byte == b':').unwrap();
+        let name = str::from_utf8(&line[..colon]).unwrap();
+        answer.header(name, &line[colon + 2..])
+    })
+}
+
+#[test]
+fn headers_that_the_location_hides_from_clients_count_as_the_server_sent_them() {
+    for (hidden, header, value) in [
+        ("Cache-Control", "Cache-Control", "no-store"),
+        ("Expires", "Expires", "0"),
+        ("Pragma", "Pragma", "no-cache"),
+        ("Vary", "Vary", "*"),
+    ] {
+        let gateway = Gateway::with_http(&format!(
+            "server {{
+                 listen 127.0.0.1:{{port}};
+                 proxy_hide_header {hidden};
+                 location / {{
+                     phantom_token on;
+                     phantom_token_introspection_endpoint /ask;
+                     phantom_token_cache_valid 60s;
+                     proxy_pass http://{{api}};
+                 }}
+                 location = /ask {{ internal; proxy_pass http://{{as}}; }}
+             }}"
+        ));
+        let answer = Answer::jwt(&jwt(an_hour_of_claims())).header(header, value);
+        gateway.authorization_server.answer("opaque", answer);
+
+        for _ in 0..2 {
+            assert_eq!(gateway.get("/").bearer("opaque").send().status, 200, "{header}");
+        }
+
+        assert_eq!(gateway.authorization_server.count(), 2, "{header}");
+    }
+}
+
+#[test]
+fn what_an_error_page_answers_is_kept_as_that_says_and_not_as_the_failed_server_said() {
+    let good = jwt(an_hour_of_claims());
+    let gateway = Gateway::with_http(&format!(
+        "server {{
+             listen 127.0.0.1:{{port}};
+             location / {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /ask;
+                 phantom_token_cache_valid 60s;
+                 proxy_pass http://{{api}};
+             }}
+             location = /ask {{
+                 internal;
+                 proxy_intercept_errors on;
+                 error_page 500 =200 /second;
+                 proxy_pass http://{{as}};
+             }}
+             location = /second {{ internal; default_type application/jwt; return 200 {good}; }}
+         }}"
+    ));
+    let answer = Answer::status(500).header("Cache-Control", "no-store");
+    gateway.authorization_server.answer("opaque", answer);
+
+    for _ in 0..2 {
+        assert_eq!(gateway.get("/").bearer("opaque").send().status, 200);
+    }
+
+    assert_eq!(gateway.authorization_server.count(), 1);
+}
+
+#[test]
 fn expires_counts_from_the_date_of_the_answer_and_not_from_the_clock_here() {
     let gateway = Gateway::with("");
     let answer = Answer::jwt(&jwt(an_hour_of_claims()))

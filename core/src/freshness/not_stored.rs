@@ -27,9 +27,9 @@ pub enum NotStored {
     /// `Pragma: no-cache`, which counts where there is no `Cache-Control`.
     #[error("its Pragma is no-cache")]
     Pragma,
-    /// A `Cache-Control` that may say anything.
-    #[error("its Cache-Control is malformed")]
-    Malformed,
+    /// A field of that name that may say anything.
+    #[error("its {0} is malformed")]
+    Malformed(&'static str),
     /// `Vary: *`.
     #[error("its Vary is \"*\"")]
     Vary,

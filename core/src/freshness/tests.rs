@@ -71,10 +71,20 @@ fn expires_is_measured_from_date() {
 }
 
 #[test]
-fn expires_without_a_usable_date_is_measured_from_now() {
+fn expires_without_a_date_is_measured_from_now() {
+    assert_eq!(lifetime(&[("expires", "Tue, 14 Nov 2023 22:14:20 GMT")]), Some(60));
+}
+
+#[test]
+fn expires_beside_a_date_that_cannot_be_read_is_not_stored() {
     let expires = ("expires", "Tue, 14 Nov 2023 22:14:20 GMT");
-    assert_eq!(lifetime(&[expires]), Some(60));
-    assert_eq!(lifetime(&[expires, ("date", "yesterday")]), Some(60));
+    let date = ("date", "Tue, 14 Nov 2023 22:13:20 GMT");
+    for fields in
+        [&[expires, ("date", "yesterday")][..], &[expires, ("date", "")], &[expires, date, date]]
+    {
+        assert_eq!(lifetime(fields), None, "{fields:?}");
+    }
+    assert_eq!(lifetime(&[("cache-control", "max-age=60"), ("date", "yesterday")]), Some(60));
 }
 
 #[test]
@@ -105,7 +115,12 @@ fn age_is_time_already_spent() {
         ("20", Some(40)),
         ("60", None),
         ("99999999999999999999", None),
-        ("x", Some(60)),
+        ("10, 20", Some(40)),
+        ("x", None),
+        ("", None),
+        ("10, x", None),
+        ("-1", None),
+        ("0;", None),
     ] {
         assert_eq!(lifetime(&[cache_control, ("age", age)]), expected, "{age}");
     }
@@ -142,6 +157,86 @@ fn a_malformed_or_repeated_lifetime_is_stale() {
         "max-age=60, x=\"a, no-store",
     ] {
         assert_eq!(lifetime(&[("cache-control", value)]), None, "{value}");
+    }
+}
+
+/// Fields that no grammar knows, or not so.
+const MALFORMED: [&str; 22] = [
+    "no-store; max-age=60",
+    "max-age=60; no-store",
+    "public; no-store",
+    "public no-store",
+    "max-age=60 no-store",
+    "no\u{e4}store",
+    "\u{ff}no-store",
+    "max-age =60",
+    "max-age= 60",
+    "=60",
+    "x=",
+    "x=a=b",
+    "x=\"a",
+    "x=\"a\"b",
+    "x=a\"b\"",
+    "x=\"a\\\"",
+    "x=\"a\"\"b\"",
+    "\"max-age=60\"",
+    "[no-store]",
+    "no-store:1",
+    "a/b",
+    "max-age=60, x=\"a, no-store",
+];
+
+#[test]
+fn an_answer_with_a_cache_control_that_cannot_be_read_is_not_stored() {
+    let policy = Policy {
+        valid: Some(Duration::from_secs(30)),
+        inactive_valid: Some(Duration::from_secs(30)),
+        ..Policy::default()
+    };
+    let ignoring = Policy { ignore_cache_control: true, ..policy };
+    for value in MALFORMED {
+        for fields in [
+            &[("cache-control", value)][..],
+            &[("cache-control", "max-age=60"), ("cache-control", value)],
+            &[("cache-control", value), ("expires", "Tue, 14 Nov 2033 22:14:20 GMT")],
+        ] {
+            assert_eq!(lifetime_with(policy, fields), None, "{fields:?}");
+            assert_eq!(inactive_until(&headers(fields), &policy, None, NOW), None, "{fields:?}");
+        }
+        assert_eq!(lifetime_with(ignoring, &[("cache-control", value)]), Some(30), "{value}");
+    }
+}
+
+#[test]
+fn a_cache_control_with_directives_that_nobody_knows_is_read() {
+    for value in [
+        "max-age=60, stale-if-error=60, immutable",
+        "max-age=60, community=\"UCI\"",
+        "max-age=60, x=\"a \\\" b; no-store\"",
+        "max-age=60, x=\"\"",
+        "max-age=60, !#$%&'*+-.^_`|~=!#$%&'*+-.^_`|~",
+        "max-age=60 , , public ,",
+    ] {
+        assert_eq!(lifetime(&[("cache-control", value)]), Some(60), "{value}");
+    }
+}
+
+#[test]
+fn an_answer_with_a_vary_or_pragma_that_cannot_be_read_is_not_stored() {
+    let policy = Policy { valid: Some(Duration::from_secs(30)), ..Policy::default() };
+    for (name, value) in [
+        ("vary", "*;"),
+        ("vary", "accept *"),
+        ("vary", "\"*\""),
+        ("vary", "*\u{ff}"),
+        ("pragma", "no-cache; x"),
+        ("pragma", "x, \u{ff}no-cache"),
+        ("pragma", "No-Cache=1"),
+    ] {
+        assert_eq!(lifetime_with(policy, &[(name, value)]), None, "{name}: {value}");
+    }
+    for (name, value) in [("vary", "accept, origin"), ("vary", ""), ("pragma", "x=\"y\", z")] {
+        assert_eq!(lifetime_with(policy, &[(name, value)]), Some(30), "{name}: {value}");
     }
 }
 
@@ -208,7 +303,7 @@ fn a_huge_lifetime_is_cut_to_what_http_caches_can_count() {
 #[test]
 fn the_reason_why_an_answer_is_not_stored_is_the_one_that_decides() {
     use NotStored::*;
-    let table: [(&[(&str, &str)], NotStored); 16] = [
+    let table: [(&[(&str, &str)], NotStored); 20] = [
         (&[], NoLifetime),
         (&[("cache-control", "public")], NoLifetime),
         (&[("cache-control", "no-store")], NoStore),
@@ -216,12 +311,16 @@ fn the_reason_why_an_answer_is_not_stored_is_the_one_that_decides() {
         (&[("cache-control", "no-cache, no-store")], NoCache),
         (&[("cache-control", "private, max-age=60")], Private),
         (&[("pragma", "no-cache")], Pragma),
-        (&[("cache-control", "max-age=60, x=\"a")], Malformed),
+        (&[("cache-control", "max-age=60, x=\"a")], Malformed("Cache-Control")),
+        (&[("cache-control", "public; no-store")], Malformed("Cache-Control")),
+        (&[("pragma", "no cache")], Malformed("Pragma")),
         (&[("cache-control", "max-age=60"), ("vary", "*")], Vary),
+        (&[("cache-control", "max-age=60"), ("vary", "a b")], Malformed("Vary")),
         (&[("cache-control", "max-age=0")], MaxAge),
         (&[("cache-control", "max-age=60"), ("age", "60")], MaxAge),
         (&[("cache-control", "s-maxage=x, max-age=60")], MaxAge),
         (&[("expires", "0")], Expires),
+        (&[("expires", "Tue, 14 Nov 2023 22:14:20 GMT"), ("date", "now")], Malformed("Date")),
         (&[("expires", "Tue, 14 Nov 2023 22:13:20 GMT")], Expires),
         (&[("expires", "Tue, 14 Nov 2023 22:14:20 GMT"), ("age", "60")], Expires),
         (&[("expires", "0"), ("cache-control", "max-age=0")], MaxAge),

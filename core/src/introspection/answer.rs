@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 use crate::{UnixTime, media_type};
 
 /// The header fields that say what an answer is, how long it is fresh, and when to ask again.
-pub const FIELDS: [HeaderName; 10] = [
+pub static FIELDS: [HeaderName; FIELD_COUNT] = [
     AGE,
     CACHE_CONTROL,
     CONTENT_ENCODING,
@@ -28,6 +28,9 @@ pub const FIELDS: [HeaderName; 10] = [
     VARY,
     X_RETRY_AFTER,
 ];
+
+/// How many they are.
+pub const FIELD_COUNT: usize = 10;
 
 /// `Retry-After` as some servers and their proxies call it.
 const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");

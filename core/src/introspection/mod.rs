@@ -6,7 +6,9 @@ mod failure;
 mod failure_code;
 mod request;
 
-pub use answer::{Answer, Body, FIELDS, OtherToken, Verdict, decides, field_value, interpret};
+pub use answer::{
+    Answer, Body, FIELD_COUNT, FIELDS, OtherToken, Verdict, decides, field_value, interpret,
+};
 pub use failure::{Failure, Mend, Said};
 pub use failure_code::FailureCode;
 pub use request::{Asked, ClientCredential, form_body};

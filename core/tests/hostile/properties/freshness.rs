@@ -7,6 +7,7 @@ use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, PRAGMA, VARY};
 use http::{HeaderMap, HeaderValue};
 use phantom_token_core::UnixTime;
 use phantom_token_core::freshness::{Policy, fresh_until, inactive_until, may_be_stale};
+use phantom_token_core::introspection::field_value;
 
 use super::answer::Time;
 
@@ -151,22 +152,31 @@ impl Case {
 
     fn plain_lifetime(&self) -> Option<u64> {
         let obeys = !self.policy.ignore_cache_control;
-        let directives: Vec<_> =
-            self.list(CACHE_CONTROL).iter().map(|text| directive(text)).collect();
-        let has = |wanted: &str| directives.iter().any(|(name, _)| name == wanted);
-        if self.list(VARY).iter().any(|name| name == "*") {
+        let fields = self.list(VARY);
+        if fields.iter().any(|name| name == "*" || !is_token(name)) {
             return None;
         }
+        let directives: Option<Vec<_>> =
+            self.list(CACHE_CONTROL).iter().map(|text| directive(text)).collect();
+        if obeys && directives.is_none() {
+            return None;
+        }
+        let directives = directives.unwrap_or_default();
+        let has = |wanted: &str| directives.iter().any(|(name, _)| name == wanted);
         if obeys && (has("no-store") || has("no-cache") || has("private")) {
             return None;
         }
-        let is_old = |text: &String| text.eq_ignore_ascii_case("no-cache");
+        let forbids = |text: &String| directive(text).is_none_or(|(name, _)| name == "no-cache");
         let is_modern = self.headers.contains_key(CACHE_CONTROL);
-        if obeys && !is_modern && self.list(PRAGMA).iter().any(is_old) {
+        if obeys && !is_modern && self.list(PRAGMA).iter().any(forbids) {
             return None;
         }
-        let ages = self.list(AGE);
-        let age = ages.iter().filter_map(|age| delta_seconds(age)).max().unwrap_or(0);
+        let ages: Option<Vec<u64>> = self.list(AGE).iter().map(|age| delta_seconds(age)).collect();
+        let age = match ages {
+            Some(ages) if ages.is_empty() && self.headers.contains_key(AGE) => u64::MAX,
+            Some(ages) => ages.into_iter().max().unwrap_or(0),
+            None => u64::MAX,
+        };
         for wanted in ["s-maxage", "max-age"] {
             let stated: Vec<_> = directives.iter().filter(|(name, _)| name == wanted).collect();
             match &stated[..] {
@@ -178,7 +188,8 @@ impl Case {
         }
         if self.headers.contains_key(EXPIRES) && !self.policy.ignore_expires {
             let expires = self.date(EXPIRES).unwrap_or(0);
-            let date = self.date(DATE).unwrap_or(self.now.0);
+            let is_dated = self.headers.contains_key(DATE);
+            let date = if is_dated { self.date(DATE)? } else { self.now.0 };
             return Some(expires.saturating_sub(date).saturating_sub(age));
         }
         self.policy.valid.map(|valid| valid.as_secs())
@@ -214,9 +225,19 @@ impl After for UnixTime {
     }
 }
 
-fn directive(text: &str) -> (String, String) {
-    let (name, value) = text.split_once('=').unwrap_or((text, ""));
-    (name.trim_matches([' ', '\t']).to_ascii_lowercase(), value.to_owned())
+/// A directive without quotes; nothing if it is malformed.
+fn directive(text: &str) -> Option<(String, String)> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) if is_token(value) => (name, value),
+        Some(_) => return None,
+        None => (text, ""),
+    };
+    is_token(name).then(|| (name.to_ascii_lowercase(), value.to_owned()))
+}
+
+fn is_token(text: &str) -> bool {
+    let is_in_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    !text.is_empty() && text.chars().all(is_in_token)
 }
 
 fn delta_seconds(text: &str) -> Option<u64> {
@@ -236,9 +257,7 @@ fn headers(fields: &[(Field, &[u8])]) -> HeaderMap {
             Field::Pragma => PRAGMA,
             Field::Vary => VARY,
         };
-        if let Ok(value) = HeaderValue::from_bytes(value) {
-            headers.append(name, value);
-        }
+        headers.append(name, field_value(value));
     }
     headers
 }
