@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use http::header::{CONTENT_TYPE, DATE, HeaderName};
+use http::header::{CONTENT_TYPE, DATE, EXPIRES, HeaderName};
 use http::{HeaderMap, StatusCode};
 #[cfg(ngx_feature = "http_cache")]
 use nginx_sys::ngx_http_file_cache_header_t;
@@ -11,7 +11,7 @@ use nginx_sys::{
     ngx_table_elt_t,
 };
 use phantom_token_core::UnixTime;
-use phantom_token_core::introspection::{Body, FIELD_COUNT, FIELDS, field_value};
+use phantom_token_core::introspection::{Body, field, field_value};
 
 #[cfg(ngx_feature = "http_cache")]
 use crate::nginx::bits::request::CACHED;
@@ -61,6 +61,7 @@ impl Capture {
     }
 
     /// Takes the head of the answer that a subrequest is about to send.
+    #[inline(never)]
     pub fn take_head(&self, request: Request) {
         let status = u16::try_from(request.raw().headers_out.status).unwrap_or_default();
         self.head.set(Some(Head {
@@ -146,45 +147,48 @@ impl Head {
 /// before what NGINX makes of it, which lacks lines that are hidden, or that it takes for repeated.
 fn answer_headers(request: &Request) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let mut is_sent = [false; FIELD_COUNT];
     if let Some(sent) = headers_of_upstream(request) {
-        for (place, name, line) in wanted(&sent.headers) {
-            // NGINX adds an empty Date where there was none.
-            if name == DATE && sent.date.is_null() {
-                continue;
-            }
-            if let Some(is_sent) = is_sent.get_mut(place) {
-                *is_sent = true;
-            }
+        for (name, line) in wanted(&sent.headers) {
             insert(&mut headers, name, headers::value(line));
         }
+        // NGINX adds an empty Date where there was none.
+        if headers.contains_key(EXPIRES) && !sent.date.is_null() {
+            insert_dates(&mut headers, headers::iter(&sent.headers));
+        }
     }
+    let mut others = HeaderMap::new();
     let out = &request.raw().headers_out;
-    for (place, name, line) in wanted(&out.headers) {
-        if line.hash != 0 && is_sent.get(place) == Some(&false) {
-            insert(&mut headers, name, headers::value(line));
+    for (name, line) in wanted(&out.headers) {
+        if line.hash != 0 && !headers.contains_key(name) {
+            insert(&mut others, name, headers::value(line));
         }
     }
     // It has a place of its own there.
     // SAFETY: the string lives as long as the request.
     let content_type = unsafe { nginx::bytes(out.content_type) };
     if !content_type.is_empty() && !headers.contains_key(CONTENT_TYPE) {
-        insert(&mut headers, &CONTENT_TYPE, content_type);
+        insert(&mut others, &CONTENT_TYPE, content_type);
+    }
+    if !others.is_empty() {
+        headers.extend(others);
+    }
+    if headers.contains_key(EXPIRES) && !headers.contains_key(DATE) {
+        insert_dates(&mut headers, headers::iter(&out.headers).filter(|line| line.hash != 0));
     }
     headers
 }
 
-/// The lines that matter, with the place of their names among [`FIELDS`].
-fn wanted(
-    list: &ngx_list_t,
-) -> impl Iterator<Item = (usize, &'static HeaderName, &ngx_table_elt_t)> {
-    headers::iter(list).filter_map(|line| {
-        let name = headers::name(line);
-        let mut fields = FIELDS.iter().enumerate();
-        let (place, name) =
-            fields.find(|(_, field)| name.eq_ignore_ascii_case(field.as_str().as_bytes()))?;
-        Some((place, name, line))
-    })
+fn insert_dates<'a>(headers: &mut HeaderMap, lines: impl Iterator<Item = &'a ngx_table_elt_t>) {
+    for line in lines {
+        if headers::name(line).eq_ignore_ascii_case(DATE.as_str().as_bytes()) {
+            insert(headers, &DATE, headers::value(line));
+        }
+    }
+}
+
+/// The lines that matter, each with its name.
+fn wanted(list: &ngx_list_t) -> impl Iterator<Item = (&'static HeaderName, &ngx_table_elt_t)> {
+    headers::iter(list).filter_map(|line| Some((field(headers::name(line))?, line)))
 }
 
 fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, PRAGMA, VARY};
 use http::{HeaderMap, HeaderValue};
 
-use crate::{UnixTime, charset};
+use crate::UnixTime;
 pub use not_stored::{NotStored, Remedy};
 
 /// What the configuration says about lifetimes.
@@ -106,13 +106,12 @@ enum Stated {
 }
 
 fn stated_lifetime(headers: &HeaderMap, policy: &Policy, now: UnixTime) -> Stated {
-    for field_name in elements(headers, VARY) {
-        if field_name == b"*" {
-            return Stated::NotStorable(NotStored::Vary);
-        }
-        if !is_token(field_name) {
-            return Stated::NotStorable(NotStored::Malformed("Vary"));
-        }
+    let of_vary = find(headers, VARY, |field_name| match field_name {
+        b"*" => Some(NotStored::Vary),
+        field_name => (!is_token(field_name)).then_some(NotStored::Malformed("Vary")),
+    });
+    if let Some(reason) = of_vary {
+        return Stated::NotStorable(reason);
     }
     let cache_control = CacheControl::of(headers, policy);
     if let Some(reason) = cache_control.forbids_storing {
@@ -147,12 +146,10 @@ impl CacheControl {
             return Self::default();
         }
         let mut cache_control = Self::default();
-        for directive in elements(headers, CACHE_CONTROL) {
-            cache_control.add(directive);
-        }
+        for_each(headers, CACHE_CONTROL, |directive| cache_control.add(directive));
         if !headers.contains_key(CACHE_CONTROL) {
             cache_control.forbids_storing =
-                elements(headers, PRAGMA).find_map(|directive| match split_directive(directive) {
+                find(headers, PRAGMA, |directive| match split_directive(directive) {
                     Some((name, _)) => {
                         name.eq_ignore_ascii_case(b"no-cache").then_some(NotStored::Pragma)
                     }
@@ -227,21 +224,8 @@ fn is_quoted_text(text: &[u8]) -> bool {
 
 /// `1*tchar` (RFC 9110 section 5.6.2)
 fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && charset::all(text, is_token_byte)
-}
-
-#[inline]
-fn is_token_byte(byte: u8) -> bool {
-    // The asterisk and the plus are neighbours, as are the number sign to the apostrophe.
-    charset::is_letter(byte)
-        | charset::is_in(byte, b'0', b'9')
-        | charset::is_in(byte, b'#', b'\'')
-        | charset::is_in(byte, b'*', b'+')
-        | charset::is_in(byte, b'-', b'.')
-        | charset::is_in(byte, b'^', b'`')
-        | (byte == b'!')
-        | (byte == b'|')
-        | (byte == b'~')
+    let is_in_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(is_in_token)
 }
 
 /// The largest `Age` there is, in seconds. Of an answer with a malformed one nobody knows how old it is.
@@ -253,8 +237,11 @@ fn age(headers: &HeaderMap) -> u64 {
     if !headers.contains_key(AGE) {
         return 0;
     }
-    let ages = elements(headers, AGE).map(|age| delta_seconds(age).unwrap_or(u64::MAX));
-    ages.max().unwrap_or(u64::MAX)
+    let mut oldest = None;
+    for_each(headers, AGE, |age| {
+        oldest = oldest.max(Some(delta_seconds(age).unwrap_or(u64::MAX)));
+    });
+    oldest.unwrap_or(u64::MAX)
 }
 
 /// A `delta-seconds`, no more than 2^31 (RFC 9111 section 1.2.2).
@@ -278,9 +265,22 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<UnixTime> {
     date.duration_since(UNIX_EPOCH).ok().map(|since| UnixTime(since.as_secs()))
 }
 
-/// The elements of a list field (RFC 9110 section 5.6.1), in one line or in several.
-fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(name).iter().map(HeaderValue::as_bytes).flat_map(split_at_commas)
+/// What is first found among the elements of a list field (RFC 9110 section 5.6.1), in one line or in
+/// several.
+fn find<T>(
+    headers: &HeaderMap,
+    name: HeaderName,
+    mut find: impl FnMut(&[u8]) -> Option<T>,
+) -> Option<T> {
+    let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    lines.find_map(|line| split_at_commas(line).find_map(&mut find))
+}
+
+fn for_each(headers: &HeaderMap, name: HeaderName, mut act: impl FnMut(&[u8])) {
+    find(headers, name, |element| -> Option<()> {
+        act(element);
+        None
+    });
 }
 
 /// A comma inside a quoted string does not separate.

@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use memchr::memchr;
 use thiserror::Error;
 
@@ -235,12 +234,14 @@ fn members<'t, const N: usize>(
     names: [&str; N],
 ) -> Option<[Member<'t>; N]> {
     text.clear();
-    BASE64_URL_SAFE_NO_PAD.decode_vec(part, text).ok()?;
+    URL_SAFE_NO_PAD.decode_append(part, text).ok()?;
     json::members(text, names).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
     use super::*;

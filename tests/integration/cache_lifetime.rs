@@ -68,7 +68,8 @@ fn the_headers_of_the_answer_decide_whether_it_is_kept() {
 fn an_answer_whose_headers_cannot_be_read_is_not_kept() {
     let valid = "phantom_token_cache_valid 60s;";
     let future = b"Expires: Fri, 01 Jan 2100 00:00:00 GMT";
-    let table: [&[&[u8]]; 25] = [
+    let date = b"Date: Thu, 01 Jan 2099 00:00:00 GMT";
+    let table: [&[&[u8]]; 26] = [
         &[b"Cache-Control: no-store; max-age=60"],
         &[b"Cache-Control: max-age=60; no-store"],
         &[b"Cache-Control: public; no-store"],
@@ -88,6 +89,7 @@ fn an_answer_whose_headers_cannot_be_read_is_not_kept() {
         &[future, future],
         &[future, b"Expires: 0"],
         &[future, b"Date: today"],
+        &[future, date, b"Date: Thu, 01 Jan 1970 00:00:00 GMT"],
         &[future, b"Date: Fri, 01 Jan 2100 00:00:00 GMT\x01"],
         &[b"Pragma: no-cache\x01"],
         &[b"Pragma: no-cache; x"],

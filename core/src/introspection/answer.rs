@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, DATE, EXPIRES, HeaderName, PRAGMA,
-    RETRY_AFTER, VARY,
+    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, EXPIRES, HeaderName, PRAGMA, RETRY_AFTER,
+    VARY,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -15,25 +15,42 @@ use crate::jwt::Jwt;
 use crate::refusal::Refusal;
 use crate::{UnixTime, media_type};
 
-/// The header fields that say what an answer is, how long it is fresh, and when to ask again.
-pub static FIELDS: [HeaderName; FIELD_COUNT] = [
+/// The header fields that say what an answer is, how long it is fresh, and when to ask again: the shorter
+/// ones first, as [`field`] has it. `Date` matters only beside `Expires`.
+static FIELDS: [HeaderName; 9] = [
     AGE,
-    CACHE_CONTROL,
-    CONTENT_ENCODING,
-    CONTENT_TYPE,
-    DATE,
-    EXPIRES,
-    PRAGMA,
-    RETRY_AFTER,
     VARY,
+    PRAGMA,
+    EXPIRES,
+    RETRY_AFTER,
+    CONTENT_TYPE,
+    CACHE_CONTROL,
     X_RETRY_AFTER,
+    CONTENT_ENCODING,
 ];
-
-/// How many they are.
-pub const FIELD_COUNT: usize = 10;
 
 /// `Retry-After` as some servers and their proxies call it.
 const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
+
+/// The header field of that name, in any case, if it is one that matters to [`interpret`] or to
+/// [`crate::freshness`], other than `Date`.
+#[must_use]
+pub fn field(name: &[u8]) -> Option<&'static HeaderName> {
+    // Most names are told by their length.
+    let places = match name.len() {
+        3 => 0..1,
+        4 => 1..2,
+        6 => 2..3,
+        7 => 3..4,
+        11 => 4..5,
+        12 => 5..6,
+        13 => 6..8,
+        16 => 8..9,
+        _ => return None,
+    };
+    let mut fields = FIELDS.get(places)?.iter();
+    fields.find(|field| name.eq_ignore_ascii_case(field.as_str().as_bytes()))
+}
 
 /// An answer of the introspection endpoint.
 #[derive(Clone, Copy)]

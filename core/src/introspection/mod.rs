@@ -6,9 +6,7 @@ mod failure;
 mod failure_code;
 mod request;
 
-pub use answer::{
-    Answer, Body, FIELD_COUNT, FIELDS, OtherToken, Verdict, decides, field_value, interpret,
-};
+pub use answer::{Answer, Body, OtherToken, Verdict, decides, field, field_value, interpret};
 pub use failure::{Failure, Mend, Said};
 pub use failure_code::FailureCode;
 pub use request::{Asked, ClientCredential, form_body};

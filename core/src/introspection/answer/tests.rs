@@ -421,6 +421,17 @@ fn x_retry_after_counts_where_retry_after_is_missing() {
 }
 
 #[test]
+fn a_field_that_matters_is_known_in_any_case() {
+    for name in &FIELDS {
+        assert_eq!(field(name.as_str().as_bytes()), Some(name));
+        assert_eq!(field(name.as_str().to_ascii_uppercase().as_bytes()), Some(name));
+    }
+    for text in ["", "ages", "server", "x-cache-control"] {
+        assert_eq!(field(text.as_bytes()), None, "{text}");
+    }
+}
+
+#[test]
 fn a_field_with_bytes_that_none_may_have_is_there_and_malformed() {
     for (value, expected) in [
         (&b"max-age=60"[..], &b"max-age=60"[..]),
