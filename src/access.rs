@@ -248,7 +248,7 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
     if request.raw().method == NGX_HTTP_OPTIONS as ngx_uint_t && guard.options != OnOptions::Check {
         return options(request, record, guard);
     }
-    match bearer::parse(record.authorization_bytes()) {
+    match bearer::parse(record.authorization_bytes(), guard.token_syntax) {
         Ok(token) => exchange(request, record, guard, token),
         Err(error) => refuse(request, record, Some(guard), &error.into()),
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
 use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
+use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::cache::Profile;
 use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
 use phantom_token_core::freshness::Policy;
@@ -34,6 +35,7 @@ use error::{Cause, MergeError, Problem};
 #[derive(Clone, Default)]
 pub struct Settings {
     pub enable: Option<(bool, Place)>,
+    pub token_syntax: Option<TokenSyntax>,
     pub endpoint: Option<Rc<[u8]>>,
     pub realm: Option<(String, Place)>,
     pub scopes: Option<(String, Place)>,
@@ -178,6 +180,7 @@ impl Settings {
             }
         }
         or(&mut self.enable, &above.enable);
+        or(&mut self.token_syntax, &above.token_syntax);
         or(&mut self.endpoint, &above.endpoint);
         or(&mut self.realm, &above.realm);
         // They are two ways to say the same: either of them here replaces both above.
@@ -242,6 +245,7 @@ impl Settings {
         let question = fingerprint(&parts);
         parts.push(format!("{freshness:?}").into_bytes().into());
         Ok(Guard {
+            token_syntax: self.token_syntax.unwrap_or_default(),
             question,
             profile: fingerprint(&parts),
             endpoint,

@@ -25,9 +25,12 @@ use arguments::SettingError;
 const ANYWHERE: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The table that NGINX reads.
-pub static mut COMMANDS: [ngx_command_t; 27] = [
+pub static mut COMMANDS: [ngx_command_t; 28] = [
     located(c"phantom_token", NGX_CONF_FLAG, |to, given| {
         once(&mut to.enable, (arguments::flag(given.first())?, given.place()))
+    }),
+    located(c"phantom_token_token_syntax", NGX_CONF_TAKE1, |to, given| {
+        once(&mut to.token_syntax, arguments::token_syntax(given.first())?)
     }),
     located(c"phantom_token_introspection_endpoint", NGX_CONF_TAKE1, |to, given| {
         once(&mut to.endpoint, arguments::endpoint(given.first())?)

@@ -2,7 +2,7 @@
 //! which requests for the same token make once.
 
 use phantom_token_core::UnixTime;
-use phantom_token_core::bearer::OpaqueToken;
+use phantom_token_core::bearer::{self, OpaqueToken};
 use phantom_token_core::cache::{CacheKey, Follow, Join, Landing, Lookup, Ticket};
 use phantom_token_core::refusal::Refusal;
 
@@ -30,12 +30,12 @@ pub fn exchange(request: Request, record: &Record, guard: &Guard, token: OpaqueT
         if guard.lost_its_cache() {
             log::no_cache(request);
         }
-        return ask(request, record, guard, None, None);
+        return introspect_alone(request, record, guard, None);
     };
     let key = guard.key(zone, token, request)?;
     if guard.is_bypassed(request) {
         record.cache_status.set(Some(CacheStatus::Bypass));
-        return ask(request, record, guard, Some(key), None);
+        return introspect_alone(request, record, guard, Some(key));
     }
     look_up(request, record, guard, key)
 }
@@ -43,12 +43,47 @@ pub fn exchange(request: Request, record: &Record, guard: &Guard, token: OpaqueT
 fn look_up(request: Request, record: &Record, guard: &Guard, key: CacheKey) -> Step {
     match use_cached(request, record, guard, &key) {
         Found::Used(step) => step,
-        Found::Nothing => board(request, record, guard, key),
-        Found::Stale if guard.use_stale.while_updating() => {
-            board_with_stale(request, record, guard, key)
-        }
-        Found::Stale => board(request, record, guard, key),
+        Found::Nothing => introspect(request, record, guard, key, false),
+        Found::Stale => introspect(request, record, guard, key, true),
     }
+}
+
+/// Goes on where the cache has no answer, or only a stale one. A misspelt JWT has none, since it is never
+/// introspected, so a hit need not look for that.
+#[inline(never)]
+fn introspect(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    key: CacheKey,
+    has_stale: bool,
+) -> Step {
+    if is_misspelt(record) {
+        return refuse(request, record, Some(guard), &Refusal::MisspeltJwt);
+    }
+    if has_stale && guard.use_stale.while_updating() {
+        return board_with_stale(request, record, guard, key);
+    }
+    board(request, record, guard, key)
+}
+
+/// Goes on where the cache is not asked.
+#[inline(never)]
+fn introspect_alone(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    key: Option<CacheKey>,
+) -> Step {
+    if is_misspelt(record) {
+        return refuse(request, record, Some(guard), &Refusal::MisspeltJwt);
+    }
+    ask(request, record, guard, key, None)
+}
+
+fn is_misspelt(record: &Record) -> bool {
+    let token = record.authorization_bytes().map(bearer::text).unwrap_or_default();
+    bearer::is_misspelt_jwt(token)
 }
 
 /// Goes on when the answer to an introspection may be there.

@@ -1,7 +1,7 @@
 //! Lets a request go on with the JWT in place of the token.
 
 use nginx_sys::{ngx_int_t, ngx_str_t};
-use phantom_token_core::bearer::{self, BearerError};
+use phantom_token_core::bearer::{self, BearerError, TokenSyntax};
 use phantom_token_core::cache::Counter;
 use phantom_token_core::jwt::Jwt;
 
@@ -40,7 +40,8 @@ pub fn grant(
 ///
 /// The request's memory is used up.
 pub fn withhold_token(request: Request) -> Result<(), OutOfMemory> {
-    match bearer::parse(authorization(&request)) {
+    // Whether something is there at all is the same in any syntax.
+    match bearer::parse(authorization(&request), TokenSyntax::default()) {
         Err(BearerError::Missing) if !request.has_second_authorization() => Ok(()),
         _ => remove_authorization(request),
     }
@@ -53,7 +54,7 @@ pub fn withhold_token(request: Request) -> Result<(), OutOfMemory> {
 ///
 /// The request's memory is used up.
 pub fn withhold_opaque_token(request: Request) -> Result<(), OutOfMemory> {
-    let token = bearer::parse(authorization(&request));
+    let token = bearer::parse(authorization(&request), TokenSyntax::B64token);
     if token.is_ok_and(|token| Jwt::parse(token.as_bytes()).is_ok()) {
         return Ok(());
     }

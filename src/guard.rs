@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 use std::rc::Rc;
 
 use phantom_token_core::UnixTime;
-use phantom_token_core::bearer::OpaqueToken;
+use phantom_token_core::bearer::{OpaqueToken, TokenSyntax};
 use phantom_token_core::cache::{CacheKey, Counter, Generation, Profile, WorkerCache, Zone};
 use phantom_token_core::challenge::Challenge;
 use phantom_token_core::freshness::Policy;
@@ -23,6 +23,7 @@ use crate::zone::CacheZone;
 pub struct Guard {
     /// The location's name, for the error log.
     pub location: String,
+    pub token_syntax: TokenSyntax,
     pub endpoint: Rc<[u8]>,
     pub accept: Rc<str>,
     pub credential: Option<Rc<ClientCredential>>,

@@ -230,7 +230,7 @@ impl Introspection {
     fn verdict<'a>(&'a self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
         let head = &captured.head;
         let answer = answers::Answer {
-            token: self.token().map(OpaqueToken::as_bytes).unwrap_or_default(),
+            token: bearer::text(self.authorization_bytes()),
             status: head.status,
             headers: &head.headers,
             body: captured.body(),
@@ -333,8 +333,12 @@ impl Introspection {
     }
 
     fn token(&self) -> Option<OpaqueToken<'_>> {
+        bearer::parse(Some(self.authorization_bytes()), self.guard().token_syntax).ok()
+    }
+
+    fn authorization_bytes(&self) -> &[u8] {
         // SAFETY: `Purpose` says that it lives as long as the request.
-        bearer::parse(Some(unsafe { nginx::bytes(self.authorization) })).ok()
+        unsafe { nginx::bytes(self.authorization) }
     }
 
     fn zone_and_key(&self) -> Option<(&Zone, CacheKey)> {

@@ -4,9 +4,19 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::charset;
+use crate::{charset, spelling};
 
-/// One opaque access token as the client sent it: a `b64token` of RFC 6750 section 2.1.
+/// Which texts are taken for a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenSyntax {
+    /// A `b64token` of RFC 6750 section 2.1.
+    #[default]
+    B64token,
+    /// Any visible ASCII but `"`, `,` and `\`, which mean something in a header.
+    Visible,
+}
+
+/// One opaque access token as the client sent it, of a [`TokenSyntax`].
 ///
 /// It is a secret, so `Debug` does not print it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +42,7 @@ pub enum BearerError {
     /// The request does not attempt bearer authentication, or names the scheme and nothing more.
     #[error("the request has no bearer token")]
     Missing,
-    /// What follows the scheme is not exactly one `b64token`.
+    /// What follows the scheme is not exactly one token.
     #[error("the bearer token of the request is malformed")]
     Malformed,
 }
@@ -43,7 +53,35 @@ pub enum BearerError {
 ///
 /// [`BearerError::Missing`] without a field, with an empty one, with another scheme, and with
 /// `Bearer` alone; [`BearerError::Malformed`] when something else than one token follows `Bearer`.
-pub fn parse(authorization: Option<&[u8]>) -> Result<OpaqueToken<'_>, BearerError> {
+#[inline]
+pub fn parse(
+    authorization: Option<&[u8]>,
+    syntax: TokenSyntax,
+) -> Result<OpaqueToken<'_>, BearerError> {
+    match parse_b64token(authorization) {
+        // What is a `b64token` is a token in any syntax.
+        Err(BearerError::Malformed) if syntax == TokenSyntax::Visible => {
+            let token = authorization.map(text).filter(|token| is_visible(token));
+            token.map(OpaqueToken).ok_or(BearerError::Malformed)
+        }
+        parsed => parsed,
+    }
+}
+
+/// What follows `Bearer` in the value of an `Authorization` field, whether it is a token or not.
+#[must_use]
+pub fn text(authorization: &[u8]) -> &[u8] {
+    after_scheme(authorization).unwrap_or_default()
+}
+
+/// Whether a token is a JWT in another spelling than that of RFC 7515: authorization servers take some of
+/// these for the same token, and each would be a token of its own here.
+#[must_use]
+pub fn is_misspelt_jwt(token: &[u8]) -> bool {
+    spelling::is_misspelt_jwt(token)
+}
+
+fn parse_b64token(authorization: Option<&[u8]>) -> Result<OpaqueToken<'_>, BearerError> {
     let token = authorization.and_then(after_scheme).ok_or(BearerError::Missing)?;
     if is_b64token(token) {
         return Ok(OpaqueToken(token));
@@ -67,6 +105,16 @@ fn after_scheme(authorization: &[u8]) -> Option<&[u8]> {
         token = rest;
     }
     Some(token)
+}
+
+/// Whether a text is a token in any syntax.
+pub(crate) fn is_visible(token: &[u8]) -> bool {
+    !token.is_empty() && charset::all(token, is_visible_byte)
+}
+
+#[inline]
+fn is_visible_byte(byte: u8) -> bool {
+    charset::is_in(byte, b'!', b'~') & (byte != b'"') & (byte != b',') & (byte != b'\\')
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
@@ -97,12 +145,18 @@ mod tests {
     use super::*;
 
     fn token(authorization: &[u8]) -> Result<&[u8], BearerError> {
-        parse(Some(authorization)).map(OpaqueToken::as_bytes)
+        token_of(authorization, TokenSyntax::B64token)
+    }
+
+    fn token_of(authorization: &[u8], syntax: TokenSyntax) -> Result<&[u8], BearerError> {
+        parse(Some(authorization), syntax).map(OpaqueToken::as_bytes)
     }
 
     #[test]
     fn a_request_without_the_field_has_no_token() {
-        assert_eq!(parse(None), Err(BearerError::Missing));
+        for syntax in [TokenSyntax::B64token, TokenSyntax::Visible] {
+            assert_eq!(parse(None, syntax), Err(BearerError::Missing));
+        }
     }
 
     #[test]
@@ -121,11 +175,13 @@ mod tests {
             "Bear",
             "DPoP abc",
         ] {
-            assert_eq!(
-                token(authorization.as_bytes()),
-                Err(BearerError::Missing),
-                "{authorization:?}"
-            );
+            for syntax in [TokenSyntax::B64token, TokenSyntax::Visible] {
+                assert_eq!(
+                    token_of(authorization.as_bytes(), syntax),
+                    Err(BearerError::Missing),
+                    "{authorization:?}"
+                );
+            }
         }
     }
 
@@ -168,6 +224,37 @@ mod tests {
     }
 
     #[test]
+    fn any_visible_ascii_but_three_is_a_token_where_that_is_the_syntax() {
+        let all: Vec<u8> = (b'!'..=b'~').filter(|byte| !b"\",\\".contains(byte)).collect();
+        for text in [&all[..], b"12|abc", b"a:b", b"=", b"=a=b=", b"'<>&%"] {
+            let authorization = [b"Bearer ", text].concat();
+            assert_eq!(token_of(&authorization, TokenSyntax::Visible), Ok(text));
+        }
+    }
+
+    #[test]
+    fn anything_but_one_word_of_visible_ascii_is_malformed_in_any_syntax() {
+        for authorization in [
+            "Bearer a b",
+            "Bearer a, Bearer b",
+            "Bearer a,b",
+            "Bearer \"a\"",
+            "Bearer a\\b",
+            "Bearer a\tb",
+            "Bearer a ",
+            "Bearer a\0",
+            "Bearer a\u{7f}",
+            "Bearer a\r\nX: y",
+            "Bearer \u{e4}",
+        ] {
+            for syntax in [TokenSyntax::B64token, TokenSyntax::Visible] {
+                let token = token_of(authorization.as_bytes(), syntax);
+                assert_eq!(token, Err(BearerError::Malformed), "{authorization:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_token_of_eight_kilobytes_is_taken_whole() {
         let long = [b'x'; 8192];
         assert_eq!(token(&[b"Bearer ", &long[..]].concat()), Ok(&long[..]));
@@ -175,12 +262,12 @@ mod tests {
 
     #[test]
     fn debug_output_does_not_contain_the_token() {
-        let token = parse(Some(b"Bearer c2VjcmV0")).unwrap();
+        let token = parse(Some(b"Bearer c2VjcmV0"), TokenSyntax::B64token).unwrap();
         assert_eq!(format!("{token:?}"), "OpaqueToken(..)");
     }
 
     /// The grammar, written down once more without regard to speed.
-    fn model(authorization: &[u8]) -> Result<Vec<u8>, BearerError> {
+    fn model(authorization: &[u8], syntax: TokenSyntax) -> Result<Vec<u8>, BearerError> {
         let characters: Vec<char> = authorization.iter().copied().map(char::from).collect();
         let text: String = characters.iter().collect();
         if !text.to_ascii_lowercase().starts_with("bearer ") {
@@ -191,9 +278,15 @@ mod tests {
         if token.chars().all(|character| character.is_ascii_whitespace()) {
             return Err(BearerError::Missing);
         }
-        let unpadded = token.trim_end_matches('=');
-        let is_valid = |character: char| {
-            character == '/' || "-._~+".contains(character) || character.is_ascii_alphanumeric()
+        let unpadded = match syntax {
+            TokenSyntax::B64token => token.trim_end_matches('='),
+            TokenSyntax::Visible => token,
+        };
+        let is_valid = |character: char| match syntax {
+            TokenSyntax::B64token => {
+                character == '/' || "-._~+".contains(character) || character.is_ascii_alphanumeric()
+            }
+            TokenSyntax::Visible => character.is_ascii_graphic() && !"\",\\".contains(character),
         };
         if unpadded.is_empty() || !unpadded.chars().all(is_valid) {
             return Err(BearerError::Malformed);
@@ -207,6 +300,7 @@ mod tests {
             Just(b" ".to_vec()),
             Just(b"=".to_vec()),
             "[A-Za-z0-9._~+/-]{1,12}".prop_map(String::into_bytes),
+            "[!-~]{1,20}".prop_map(String::into_bytes),
             prop::collection::vec(any::<u8>(), 1..3),
         ]
     }
@@ -218,7 +312,10 @@ mod tests {
             pieces in prop::collection::vec(piece(), 0..5),
         ) {
             let authorization = [scheme.as_bytes(), &pieces.concat()].concat();
-            prop_assert_eq!(token(&authorization).map(<[u8]>::to_vec), model(&authorization));
+            for syntax in [TokenSyntax::B64token, TokenSyntax::Visible] {
+                let token = token_of(&authorization, syntax).map(<[u8]>::to_vec);
+                prop_assert_eq!(token, model(&authorization, syntax));
+            }
         }
     }
 }

@@ -26,6 +26,8 @@ pub mod purge;
 #[forbid(unsafe_code)]
 pub mod refusal;
 #[forbid(unsafe_code)]
+mod spelling;
+#[forbid(unsafe_code)]
 pub mod stale;
 #[forbid(unsafe_code)]
 pub mod status;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nginx_sys::ngx_conf_t;
+use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::introspection::{ClientCredential, decides};
 use phantom_token_core::stale::UseStale;
 use zeroize::Zeroizing;
@@ -56,6 +57,14 @@ pub(super) fn flag(value: &[u8]) -> Result<bool, SettingError> {
 
 pub(super) fn text(value: &[u8], expected: &'static str) -> Result<String, SettingError> {
     String::from_utf8(value.to_vec()).map_err(|_| unexpected(expected, value))
+}
+
+pub(super) fn token_syntax(value: &[u8]) -> Result<TokenSyntax, SettingError> {
+    match value {
+        b"b64token" => Ok(TokenSyntax::B64token),
+        b"visible" => Ok(TokenSyntax::Visible),
+        _ => Err(unexpected("\"b64token\" or \"visible\"", value)),
+    }
 }
 
 /// The name of a location. C-module files leave the slash out; what follows a `?` or a `#` would

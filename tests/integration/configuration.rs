@@ -37,6 +37,11 @@ fn a_wrong_directive_is_an_emerg_that_names_file_line_and_directive() {
             "phantom_token_client_credential id file:/does/not/exist",
             "cannot read \"/does/not/exist\" (2: No such file or directory)",
         ),
+        ("phantom_token_token_syntax", "phantom_token_token_syntax"),
+        (
+            "phantom_token_token_syntax any",
+            "\"phantom_token_token_syntax\" directive: expected \"b64token\" or \"visible\", got \"any\"",
+        ),
         ("phantom_token_introspection_accept_header", "phantom_token_introspection_accept_header"),
         (
             "phantom_token_introspection_accept_header 'a/b\nX: y'",
@@ -120,6 +125,7 @@ fn a_directive_given_twice_is_an_emerg() {
     let table = [
         "phantom_token on",
         "phantom_token_introspection_endpoint /introspection",
+        "phantom_token_token_syntax visible",
         "phantom_token_realm a",
         "phantom_token_scopes a",
         "phantom_token_client_credential a b",
@@ -146,6 +152,7 @@ fn every_directive_is_accepted_where_it_may_stand() {
     let everywhere = "
         phantom_token on;
         phantom_token_introspection_endpoint /introspection;
+        phantom_token_token_syntax visible;
         phantom_token_realm '';
         phantom_token_scopes 'a b';
         phantom_token_scope a;

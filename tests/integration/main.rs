@@ -55,6 +55,7 @@ mod security_refusals;
 mod security_subrequests;
 mod security_withheld_tokens;
 mod single_flight;
+mod spelling;
 mod stale;
 mod status;
 mod subrequest;

@@ -172,6 +172,52 @@ fn a_form_that_does_not_say_exactly_what_to_purge_is_refused_and_purges_nothing(
 }
 
 #[test]
+fn what_cannot_be_a_token_is_refused_with_what_to_do() {
+    let gateway = crowd::gateway(1, "");
+    gateway.activate("ab+cd/ef==");
+    gateway.get("/").bearer("ab+cd/ef==").send();
+    for form in [
+        "token=ab+cd/ef==",
+        "token=Bearer+x",
+        "token=Bearer%20ab%2Bcd%2Fef%3D%3D",
+        "token=x%0A",
+        "token=x\n",
+        "token=%22x%22",
+        "token='x', 'y'",
+        "token=t%C3%B6ken",
+        "token=%00",
+    ] {
+        let response = purge(&gateway, form);
+
+        assert_eq!(response.status, 400, "{form}");
+        let body = response.json();
+        assert_eq!(body["code"], "invalid_request", "{form}");
+        let message = body["message"].as_str().unwrap();
+        assert!(message.contains("--data-urlencode"), "{form}: {message}");
+        assert_eq!(cache_status(&gateway, "ab+cd/ef=="), "HIT", "{form}");
+    }
+    assert!(!gateway.error_log().contains("purged"));
+
+    let response = purge(&gateway, "token=ab%2Bcd%2Fef%3D%3D");
+
+    assert_eq!(response.status, 200);
+    assert_eq!(cache_status(&gateway, "ab+cd/ef=="), "MISS");
+}
+
+#[test]
+fn a_token_of_any_syntax_is_purged() {
+    let gateway = crowd::gateway(1, "phantom_token_token_syntax visible;");
+    gateway.activate("12|a:b");
+    for form in ["token=12|a:b", "token=12%7Ca%3Ab"] {
+        gateway.get("/").bearer("12|a:b").send();
+
+        assert_eq!(purge(&gateway, form).status, 200, "{form}");
+
+        assert_eq!(cache_status(&gateway, "12|a:b"), "MISS", "{form}");
+    }
+}
+
+#[test]
 fn a_request_without_a_body_is_refused() {
     let gateway = crowd::gateway(1, "");
 

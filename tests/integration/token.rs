@@ -1,6 +1,8 @@
 //! The opaque token on its way from the client to the authorization server.
 
-use phantom_token_devkit::{Gateway, ReceivedRequest};
+use phantom_token_devkit::{Gateway, ReceivedRequest, expect};
+
+use crate::crowd;
 
 #[test]
 fn the_scheme_may_be_in_any_case_and_followed_by_several_spaces() {
@@ -52,6 +54,72 @@ fn an_encoded_token_is_plain_b64token_characters_or_percent_encoded() {
 
     let body = gateway.authorization_server.only_request().text();
     assert_eq!(body, "token=a%2Bb%2Fc%3D%3D");
+}
+
+#[test]
+fn a_token_of_any_visible_characters_is_taken_where_that_is_the_syntax() {
+    let gateway = crowd::gateway(1, "phantom_token_token_syntax visible;");
+    for token in ["12|abc", "a:b", "a=b", "==", "a&token=b", "a%20b;c", "b64token-._~+/="] {
+        let jwt = gateway.activate(token);
+
+        let responses = [(); 2].map(|()| gateway.get("/").bearer(token).send());
+
+        assert_eq!(responses[0].status, 200, "{token}");
+        assert_eq!(responses[1].header("x-cache"), Some("HIT"), "{token}");
+        let last = gateway.authorization_server.requests().pop().unwrap();
+        assert_eq!(parameters(&last), [("token".to_owned(), token.to_owned())]);
+        let arrived = gateway.api.requests().pop().unwrap();
+        assert_eq!(arrived.header("authorization"), Some(format!("Bearer {jwt}").as_str()));
+    }
+    assert_eq!(gateway.authorization_server.count(), 7);
+}
+
+#[test]
+fn what_means_something_in_a_header_is_in_no_token_of_any_syntax() {
+    let gateway = Gateway::with("phantom_token_token_syntax visible;");
+    let values: [&[u8]; 9] = [
+        b"Bearer a b",
+        b"Bearer a,b",
+        b"Bearer a, Bearer b",
+        b"Bearer \"a\"",
+        b"Bearer a\\b",
+        b"Bearer a\tb",
+        b"Bearer a\x01",
+        b"Bearer a\x7f",
+        b"Bearer t\xc3\xb6ken",
+    ];
+    for value in values {
+        let response = gateway.get("/").header("Authorization", value).send();
+
+        let challenge = expect::unauthorized(&response);
+        assert!(challenge.contains(r#"error="invalid_token""#), "{}", value.escape_ascii());
+    }
+    assert_eq!(gateway.authorization_server.count(), 0);
+}
+
+#[test]
+fn the_syntax_is_inherited_and_replaced_as_any_directive() {
+    let gateway = Gateway::with_http(
+        "phantom_token_token_syntax visible;
+         server {
+             listen 127.0.0.1:{port};
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             location / { proxy_pass http://{api}; }
+             location /strict {
+                 phantom_token_token_syntax b64token;
+                 proxy_pass http://{api};
+                 location /strict/not { phantom_token_token_syntax visible; proxy_pass http://{api}; }
+             }
+             location = /introspection { internal; proxy_pass http://{as}; }
+         }",
+    );
+    gateway.activate("12|abc");
+
+    let statuses = ["/", "/strict", "/strict/not"]
+        .map(|path| gateway.get(path).bearer("12|abc").send().status);
+
+    assert_eq!(statuses, [200, 401, 200]);
 }
 
 fn parameters(request: &ReceivedRequest) -> Vec<(String, String)> {

@@ -76,7 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bearer;
+    use crate::bearer::{self, TokenSyntax};
 
     fn basic_user_pass(credential: &ClientCredential) -> String {
         let encoded = credential.header_value().strip_prefix("Basic ").unwrap();
@@ -84,7 +84,8 @@ mod tests {
     }
 
     fn body_for(token: &str) -> String {
-        form_body(bearer::parse(Some(format!("Bearer {token}").as_bytes())).unwrap())
+        let authorization = format!("Bearer {token}");
+        form_body(bearer::parse(Some(authorization.as_bytes()), TokenSyntax::Visible).unwrap())
     }
 
     #[test]
@@ -113,6 +114,15 @@ mod tests {
     proptest! {
         #[test]
         fn the_body_decodes_to_exactly_one_token(token in "[A-Za-z0-9._~+/-]{1,80}={0,3}") {
+            let body = body_for(&token);
+            let parameters: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+            prop_assert_eq!(parameters, [("token".to_owned(), token)]);
+        }
+
+        #[test]
+        fn the_body_decodes_to_exactly_one_token_of_any_syntax(
+            token in r"[!#-+\x2d-\[\]-~]{1,80}",
+        ) {
             let body = body_for(&token);
             let parameters: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
             prop_assert_eq!(parameters, [("token".to_owned(), token)]);

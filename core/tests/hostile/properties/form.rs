@@ -3,7 +3,7 @@
 use arbitrary::Arbitrary;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use phantom_token_core::bearer;
+use phantom_token_core::bearer::{self, TokenSyntax, is_misspelt_jwt};
 use phantom_token_core::introspection::{ClientCredential, form_body};
 use phantom_token_core::purge::{Purge, PurgeError};
 
@@ -30,11 +30,18 @@ fn check_token(bytes: &[u8]) {
     let padding = vec![b'='; bytes.len() % 3];
     let sent: Vec<u8> = b"Bearer ".iter().copied().chain(letters).chain(padding).collect();
     for authorization in [&sent[..], &[b"Bearer ", bytes].concat()] {
-        let Ok(token) = bearer::parse(Some(authorization)) else { continue };
-        let body = form_body(token);
-        let text = str::from_utf8(token.as_bytes()).unwrap();
-        assert_eq!(parameters(body.as_bytes()), [("token".to_owned(), text.to_owned())]);
-        assert_eq!(Purge::parse(body.as_bytes()), Ok(Purge::Token(text.into())));
+        for syntax in [TokenSyntax::B64token, TokenSyntax::Visible] {
+            let Ok(token) = bearer::parse(Some(authorization), syntax) else { continue };
+            let body = form_body(token);
+            let text = str::from_utf8(token.as_bytes()).unwrap();
+            assert_eq!(parameters(body.as_bytes()), [("token".to_owned(), text.to_owned())]);
+            let expected = if is_misspelt_jwt(token.as_bytes()) {
+                Err(PurgeError::MisspeltJwt)
+            } else {
+                Ok(Purge::Token(text.into()))
+            };
+            assert_eq!(Purge::parse(body.as_bytes()), expected);
+        }
     }
 }
 
@@ -48,14 +55,23 @@ fn check_credential(id: &[u8], secret: &[u8]) {
     assert_eq!(halves.next(), None);
 }
 
-/// A purge names one thing, and says nothing that is not understood.
+/// A purge names one thing that may be there, and says nothing that is not understood.
 fn check_purge(form: &[u8]) {
     let mut named: Vec<_> = parameters(form);
     named.retain(|(name, _)| name != "token_type_hint");
     let expected = match &named[..] {
-        [(name, token)] if name == "token" && !token.is_empty() => Ok(Purge::Token(token.into())),
+        [(name, token)] if name == "token" && !token.is_empty() => {
+            let is_visible = |c: char| ('!'..='~').contains(&c) && !"\",\\".contains(c);
+            if !token.chars().all(is_visible) {
+                Err(PurgeError::NoToken)
+            } else if is_misspelt_jwt(token.as_bytes()) {
+                Err(PurgeError::MisspeltJwt)
+            } else {
+                Ok(Purge::Token(token.into()))
+            }
+        }
         [(name, value)] if name == "all" && value == "true" => Ok(Purge::All),
-        _ => Err(PurgeError),
+        _ => Err(PurgeError::Form),
     };
     assert_eq!(Purge::parse(form), expected);
 }
