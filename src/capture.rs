@@ -4,19 +4,16 @@ use core::cell::Cell;
 
 use http::header::{CONTENT_TYPE, DATE, EXPIRES, HeaderName};
 use http::{HeaderMap, StatusCode};
-#[cfg(ngx_feature = "http_cache")]
-use nginx_sys::ngx_http_file_cache_header_t;
 use nginx_sys::{
     NGX_HTTP_SPECIAL_RESPONSE, ngx_http_upstream_headers_in_t, ngx_int_t, ngx_list_t,
     ngx_table_elt_t,
 };
 use phantom_token_core::UnixTime;
-use phantom_token_core::introspection::{Body, field, field_value};
+use phantom_token_core::introspection::{Body, Source, field, field_value};
 
-#[cfg(ngx_feature = "http_cache")]
-use crate::nginx::bits::request::CACHED;
 use crate::nginx::buffers::{Buffer, Chain, Unreadable};
 use crate::nginx::request::Request;
+use crate::nginx::upstream_cache::Entry;
 use crate::nginx::{self, headers};
 
 /// The answer as far as it has come.
@@ -33,6 +30,8 @@ pub struct Capture {
 pub struct Head {
     pub status: StatusCode,
     pub headers: HeaderMap,
+    /// Where the answer comes from.
+    pub source: Source,
     /// Until when the cache of NGINX that the answer came from holds it for valid.
     pub valid_until: Option<UnixTime>,
 }
@@ -62,12 +61,13 @@ impl Capture {
 
     /// Takes the head of the answer that a subrequest is about to send.
     #[inline(never)]
-    pub fn take_head(&self, request: Request) {
+    pub fn take_head(&self, request: Request, source: Source) {
         let status = u16::try_from(request.raw().headers_out.status).unwrap_or_default();
         self.head.set(Some(Head {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY),
             headers: answer_headers(&request),
-            valid_until: valid_until(&request),
+            source,
+            valid_until: valid_until(request),
         }));
     }
 
@@ -138,6 +138,7 @@ impl Head {
         Self {
             status: status.unwrap_or(StatusCode::BAD_GATEWAY),
             headers: HeaderMap::new(),
+            source: Source::Nginx,
             valid_until: None,
         }
     }
@@ -200,38 +201,15 @@ fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {
 fn headers_of_upstream(request: &Request) -> Option<&ngx_http_upstream_headers_in_t> {
     // SAFETY: null, or lives as long as the request.
     let upstream = unsafe { request.raw().upstream.as_ref() }?;
-    let is_its_own = !upstream.cleanup.is_null() || is_out_of_cache(request);
+    let is_its_own = !upstream.cleanup.is_null() || from_cache(*request).is_some();
     is_its_own.then_some(&upstream.headers_in)
 }
 
-#[cfg(ngx_feature = "http_cache")]
-fn is_out_of_cache(request: &Request) -> bool {
-    CACHED.is_set(request.raw())
+fn valid_until(request: Request) -> Option<UnixTime> {
+    let seconds = from_cache(request)?.valid_sec();
+    Some(UnixTime(seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default()))
 }
 
-#[cfg(not(ngx_feature = "http_cache"))]
-fn is_out_of_cache(_request: &Request) -> bool {
-    false
-}
-
-/// While NGINX reads the headers of an answer out of its cache, it counts their lifetime anew from
-/// the present time into `valid_sec`. What holds is in the header of the cache's file.
-#[cfg(ngx_feature = "http_cache")]
-fn valid_until(request: &Request) -> Option<UnixTime> {
-    if !is_out_of_cache(request) {
-        return None;
-    }
-    // SAFETY: an answer from a cache has the cache's entry, with the beginning of its file in a
-    // buffer; the file begins with this header, but may not be aligned for it.
-    let valid_sec = unsafe {
-        let file = request.raw().cache.as_ref().and_then(|cache| cache.buf.as_ref());
-        let header = file.map(|file| file.start.cast::<ngx_http_file_cache_header_t>());
-        header.map(|header| (&raw const (*header).valid_sec).read_unaligned())
-    };
-    Some(UnixTime(valid_sec.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default()))
-}
-
-#[cfg(not(ngx_feature = "http_cache"))]
-fn valid_until(_request: &Request) -> Option<UnixTime> {
-    None
+fn from_cache(request: Request) -> Option<Entry> {
+    Entry::of(request).filter(|entry| entry.is_source())
 }

@@ -11,7 +11,7 @@ use crate::nginx::buffers::Chain;
 use crate::nginx::rc;
 use crate::nginx::request::Request;
 use crate::refusal;
-use crate::subrequest::introspection_of;
+use crate::subrequest::{self, introspection_of};
 
 static NEXT_HEADER: WorkerCell<ngx_http_output_header_filter_pt> = WorkerCell::new(None);
 static NEXT_BODY: WorkerCell<ngx_http_output_body_filter_pt> = WorkerCell::new(None);
@@ -35,11 +35,13 @@ unsafe extern "C" fn header(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: NGINX calls a filter with a live request.
     if let Some(mut request) = unsafe { Request::new(r) } {
         if let Some(introspection) = introspection_of(&request) {
-            introspection.capture().take_head(request);
+            if introspection.take_head(request).is_err() {
+                return rc::ERROR;
+            }
             HEADER_SENT.set(request.raw_mut(), 1);
             return rc::OK;
         }
-        if refusal::rewrite_header(request).is_err() {
+        if subrequest::mark_copy(request).is_err() || refusal::rewrite_header(request).is_err() {
             return rc::ERROR;
         }
     }

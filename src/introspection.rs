@@ -10,7 +10,7 @@ use phantom_token_core::cache::{
     Answer, Asked, CacheKey, Counter, Entry, InsertError, Landing, Ticket, Zone,
 };
 use phantom_token_core::freshness::{self, NotStored, Remedy};
-use phantom_token_core::introspection::{self as answers, form_body};
+use phantom_token_core::introspection::{self as answers, Source, form_body, is_bound};
 use phantom_token_core::jwt::Jwt;
 use phantom_token_core::refusal::Refusal;
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ use crate::guard::Guard;
 use crate::nginx::event::{Event, monotonic_ms};
 use crate::nginx::request::ContentHandler;
 use crate::nginx::request::{OutOfMemory, Request};
-use crate::nginx::{self, pool};
+use crate::nginx::{self, pool, upstream_cache};
 use crate::worker::{Worker, now};
 use crate::{flight, log, subrequest};
 
@@ -110,6 +110,48 @@ impl Introspection {
     /// Where the answer goes.
     pub fn capture(&self) -> &Capture {
         &self.capture
+    }
+
+    /// Takes the head of the answer, which the subrequest is about to send.
+    ///
+    /// # Errors
+    ///
+    /// The request's memory is used up.
+    pub fn take_head(&self, subrequest: Request) -> Result<(), OutOfMemory> {
+        let source = match upstream_cache::Entry::of(subrequest) {
+            Some(entry) if entry.is_source() => match self.owns(entry) {
+                true => Source::Upstream,
+                false => Source::UnboundCacheKey,
+            },
+            _ if subrequest.has_answer_of_upstream() => {
+                self.mark(subrequest)?;
+                Source::Upstream
+            }
+            _ => Source::Nginx,
+        };
+        self.capture.take_head(subrequest, source);
+        Ok(())
+    }
+
+    /// Marks an answer that NGINX is going to keep in its own cache, if it keeps it under a key that
+    /// other tokens have, too: the key may be bound to one of these.
+    ///
+    /// # Errors
+    ///
+    /// The request's memory is used up.
+    pub fn mark(&self, subrequest: Request) -> Result<(), OutOfMemory> {
+        match upstream_cache::Entry::of(subrequest).filter(|entry| !self.is_bound(*entry)) {
+            Some(entry) => entry.keep_with_etag(UNBOUND),
+            None => Ok(()),
+        }
+    }
+
+    fn owns(&self, entry: upstream_cache::Entry) -> bool {
+        entry.etag() != UNBOUND && self.is_bound(entry)
+    }
+
+    fn is_bound(&self, entry: upstream_cache::Entry) -> bool {
+        is_bound(&entry.key(), self.authorization_bytes(), self.guard().token_syntax)
     }
 
     /// The client's Authorization, which holds the token.
@@ -231,6 +273,7 @@ impl Introspection {
         let head = &captured.head;
         let answer = answers::Answer {
             token: bearer::text(self.authorization_bytes()),
+            source: head.source,
             status: head.status,
             headers: &head.headers,
             body: captured.body(),
@@ -352,3 +395,6 @@ impl Drop for Introspection {
         self.abandon();
     }
 }
+
+/// The `ETag` of answers in NGINX's own cache that must not be taken out of it.
+const UNBOUND: &[u8] = b"\"phantom_token: not bound to a token\"";

@@ -98,20 +98,34 @@ pub fn is_astray(subrequest: Request, endpoint: &[u8]) -> bool {
     location != endpoint && !is_above && !is_hidden && !subrequest.is_in_pattern_location()
 }
 
-/// Whether a copy of an introspection, which NGINX makes when it renews the introspection location's
-/// own `proxy_cache` in the background, was redirected: by an `error_page`, or by the authorization
-/// server. It has the token and the credential, but not our callback. What it starts as does not
-/// come through the phases.
+/// The introspection that a request is a copy of. NGINX makes one when it renews the introspection
+/// location's own `proxy_cache` in the background. It has the token and the credential, but not our
+/// callback.
+fn original(request: Request) -> Option<Request> {
+    let mut ancestor = request.parent()?;
+    while introspection_of(&ancestor).is_none() {
+        ancestor = ancestor.parent()?;
+    }
+    BACKGROUND.is_set(request.raw()).then_some(ancestor)
+}
+
+/// Whether a copy of an introspection was redirected: by an `error_page`, or by the authorization
+/// server. What it starts as does not come through the phases.
 pub fn is_astray_copy(subrequest: Request) -> bool {
     let is_redirected = URI_CHANGES.get(subrequest.raw()) <= NGX_HTTP_MAX_URI_CHANGES.into();
-    let mut parent = subrequest.parent();
-    while let Some(ancestor) = parent {
-        if introspection_of(&ancestor).is_some() {
-            return is_redirected && BACKGROUND.is_set(subrequest.raw());
-        }
-        parent = ancestor.parent();
+    is_redirected && original(subrequest).is_some()
+}
+
+/// As [`Introspection::mark`], for a copy of an introspection.
+///
+/// # Errors
+///
+/// The request's memory is used up.
+pub fn mark_copy(request: Request) -> Result<(), OutOfMemory> {
+    match original(request).as_ref().and_then(introspection_of) {
+        Some(introspection) => introspection.mark(request),
+        None => Ok(()),
     }
-    false
 }
 
 fn make(

@@ -16,6 +16,16 @@ pub enum TokenSyntax {
     Visible,
 }
 
+impl TokenSyntax {
+    /// Whether there may be such a byte in a token.
+    pub(crate) fn has(self, byte: u8) -> bool {
+        match self {
+            Self::B64token => is_token_byte(byte) || byte == b'=',
+            Self::Visible => is_visible_byte(byte),
+        }
+    }
+}
+
 /// One opaque access token as the client sent it, of a [`TokenSyntax`].
 ///
 /// It is a secret, so `Debug` does not print it.

@@ -111,7 +111,7 @@ impl Refusal {
             | Self::NotYetValid { .. }
             | Self::ExpiredToken => "inactive_token",
             Self::InsufficientScope => "insufficient_scope",
-            Self::IntrospectionFailed(Failure::Unavailable { .. } | Failure::Timeout) => {
+            Self::IntrospectionFailed(failure) if failure.status() != StatusCode::BAD_GATEWAY => {
                 "unavailable"
             }
             Self::IntrospectionFailed(_) | Self::NotConfigured => "introspection_failed",

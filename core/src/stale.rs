@@ -58,10 +58,12 @@ impl UseStale {
         match failure {
             Failure::Truncated => self.error,
             Failure::Timeout => self.timeout || self.http_504,
-            Failure::Unavailable { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => {
-                self.http_429
-            }
-            Failure::Unavailable { .. } => self.http_503,
+            Failure::Unavailable { status, .. } | Failure::NotAsked { status, .. } => match *status
+            {
+                StatusCode::TOO_MANY_REQUESTS => self.http_429,
+                StatusCode::SERVICE_UNAVAILABLE => self.http_503,
+                _ => false,
+            },
             Failure::ServerError(status) => match *status {
                 StatusCode::INTERNAL_SERVER_ERROR => self.http_500,
                 StatusCode::BAD_GATEWAY => self.error || self.http_502,
@@ -89,12 +91,17 @@ mod tests {
     #[test]
     fn each_name_allows_its_own_failures_only() {
         let unavailable = |status| Failure::Unavailable { status, retry_after: None };
+        let not_asked = |status| Failure::NotAsked { status, retry_after: None };
         let unexpected = |status| Failure::UnexpectedStatus { status, said: Said::Nothing };
         let failures = [
             (Failure::Truncated, &["error"][..]),
             (Failure::Timeout, &["timeout", "http_504"]),
             (unavailable(StatusCode::TOO_MANY_REQUESTS), &["http_429"]),
             (unavailable(StatusCode::SERVICE_UNAVAILABLE), &["http_503"]),
+            (not_asked(StatusCode::TOO_MANY_REQUESTS), &["http_429"]),
+            (not_asked(StatusCode::SERVICE_UNAVAILABLE), &["http_503"]),
+            (not_asked(StatusCode::FOUND), &[]),
+            (Failure::UnboundCacheKey, &[]),
             (Failure::ServerError(StatusCode::INTERNAL_SERVER_ERROR), &["http_500"]),
             (Failure::ServerError(StatusCode::BAD_GATEWAY), &["error", "http_502"]),
             (Failure::ServerError(StatusCode::NOT_IMPLEMENTED), &[]),

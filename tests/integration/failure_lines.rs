@@ -146,6 +146,64 @@ fn a_line_about_a_redirect_says_when_servers_redirect() {
 }
 
 #[test]
+fn a_line_says_where_nginx_itself_has_answered() {
+    for (rule, status, expected) in [
+        ("if ($request_method = POST) { return 301 https://$host$request_uri; }", 502, "301"),
+        ("if ($request_method = POST) { return 403; }", 502, "403"),
+        ("rewrite ^/introspection$ /nowhere last; location = /nowhere { internal; }", 502, "404"),
+        ("if ($request_method = POST) { return 503; }", 503, "503"),
+    ] {
+        let gateway = Gateway::with_server(&format!(
+            "{rule}
+             location / {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspection;
+                 proxy_pass http://{{api}};
+             }}"
+        ));
+
+        let response = gateway.get("/").bearer("opaque").send();
+
+        assert_eq!(response.status, status, "{rule}");
+        let line = gateway.wait_for_log("refused in location");
+        let expected = format!("NGINX itself answered the introspection with {expected}, ");
+        assert!(line.contains(&expected), "{line}");
+        assert_eq!(gateway.authorization_server.count(), 0, "{rule}");
+    }
+}
+
+#[test]
+fn a_limit_of_the_introspection_location_is_not_said_to_be_the_servers() {
+    let gateway = Gateway::with_http(
+        "limit_req_zone $binary_remote_addr zone=introspections:1m rate=1r/m;
+         server {
+             listen 127.0.0.1:{port};
+             location / {
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspection;
+                 proxy_pass http://{api};
+             }
+             location = /introspection {
+                 internal;
+                 limit_req zone=introspections;
+                 limit_req_status 429;
+                 proxy_pass http://{as};
+             }
+         }",
+    );
+    gateway.get("/").bearer("one").send();
+
+    let response = gateway.get("/").bearer("two").send();
+
+    assert_eq!(response.status, 503);
+    let line = gateway.wait_for_log("NGINX itself answered the introspection with 429");
+    assert!(
+        line.contains("[warn]") && line.contains("a limit_req, limit_conn or return"),
+        "{line}"
+    );
+}
+
+#[test]
 fn those_who_wait_in_other_workers_learn_what_fits() {
     let gateway = crowd::gateway(2, CREDENTIAL);
     let gate = Gate::closed();

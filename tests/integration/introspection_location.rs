@@ -1,12 +1,9 @@
 //! The introspection location, whatever answers in it.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
 
 use phantom_token_devkit::{
-    Answer, AuthorizationServer, Gateway, eventually, expect,
+    Answer, AuthorizationServer, Gateway, expect,
     jwt::{an_hour_of_claims, jwt, jwt_of_length},
 };
 
@@ -202,80 +199,6 @@ fn connections_to_the_authorization_server_can_be_kept_alive() {
 }
 
 #[test]
-fn a_proxy_cache_in_it_tells_tokens_apart() {
-    let gateway = with_proxy_cache("phantom_token_cache off;");
-    let alice = gateway.activate("alice");
-    let bob = gateway.activate("bob");
-    for (token, jwt) in [("alice", &alice), ("bob", &bob), ("alice", &alice), ("bob", &bob)] {
-        let response = gateway.get("/").bearer(token).send();
-
-        assert_eq!(response.status, 200);
-        let arrived = gateway.api.requests().pop().unwrap();
-        assert_eq!(arrived.header("authorization"), Some(format!("Bearer {jwt}").as_str()));
-    }
-    assert_eq!(gateway.authorization_server.count(), 2);
-}
-
-#[test]
-fn a_large_jwt_comes_out_of_a_proxy_cache_whole() {
-    let gateway = with_proxy_cache("phantom_token_cache off;");
-    let jwt = jwt_of_length(an_hour_of_claims(), 60 * 1024);
-    gateway.authorization_server.answer("opaque", Answer::jwt(&jwt).max_age(60));
-    for _ in 0..3 {
-        let response = gateway.get("/").bearer("opaque").send();
-
-        assert_eq!(response.status, 200);
-        let arrived = gateway.api.requests().pop().unwrap();
-        assert_eq!(arrived.header("authorization"), Some(format!("Bearer {jwt}").as_str()));
-    }
-    assert_eq!(gateway.authorization_server.count(), 1);
-}
-
-#[test]
-fn an_answer_that_expired_in_a_proxy_cache_is_asked_for_again() {
-    let gateway = with_proxy_cache("phantom_token_cache off;");
-    let first = jwt_of_length(an_hour_of_claims(), 500);
-    let second = jwt_of_length(an_hour_of_claims(), 9000);
-    let answers = [Answer::jwt(&first).max_age(1), Answer::jwt(&second).max_age(60)];
-    gateway.authorization_server.answer_in_turn("opaque", answers);
-    eventually(|| {
-        assert_eq!(gateway.get("/").bearer("opaque").send().status, 200);
-        (gateway.authorization_server.count() == 2).then_some(())
-    })
-    .expect("the answer to expire");
-
-    let arrived = gateway.api.requests().pop().unwrap();
-    assert_eq!(arrived.header("authorization"), Some(format!("Bearer {second}").as_str()));
-}
-
-#[test]
-fn an_answer_out_of_a_proxy_cache_lives_no_longer_than_the_server_said() {
-    const LIFETIME: Duration = Duration::from_secs(8);
-    /// Times in a cache are whole seconds.
-    const SECOND: Duration = Duration::from_secs(1);
-    let gateway = with_proxy_cache("phantom_token_cache off;");
-    let jwt = jwt(an_hour_of_claims());
-    gateway.authorization_server.answer("opaque", Answer::jwt(&jwt).max_age(LIFETIME.as_secs()));
-    gateway.get("/").bearer("opaque").send();
-    let answered = Instant::now();
-
-    // Half of the answer's life is over when the zone gets it out of the proxy cache.
-    eventually(|| (answered.elapsed() >= LIFETIME / 2).then_some(()));
-    gateway.get("/zone").bearer("opaque").send();
-    let introspections_within_the_lifetime = gateway.authorization_server.count();
-    eventually(|| {
-        let age = answered.elapsed();
-        gateway.get("/zone").bearer("opaque").send();
-        let is_expired = gateway.authorization_server.count() == 2;
-        assert!(is_expired || age < LIFETIME + SECOND, "it was used at an age of {age:?}");
-        is_expired.then_some(())
-    })
-    .expect("the answer to expire");
-
-    assert_eq!(introspections_within_the_lifetime, 1);
-}
-
-#[test]
 fn an_endpoint_without_a_location_of_its_own_lets_nothing_through() {
     let table = [
         // Nothing answers: 404.
@@ -310,26 +233,4 @@ fn the_introspection_location_cannot_be_called_from_outside() {
 
     assert_eq!(response.status, 404);
     assert_eq!(gateway.authorization_server.count(), 0);
-}
-
-/// `/` with these directives and `/zone` with a zone, both over an introspection location with a
-/// `proxy_cache` as files for the C module have it.
-fn with_proxy_cache(directives: &str) -> Gateway {
-    Gateway::with_http(&format!(
-        "proxy_cache_path cache keys_zone=answers:1m;
-         server {{
-             listen 127.0.0.1:{{port}};
-             phantom_token_introspection_endpoint /ask;
-             location / {{ phantom_token on; {directives} proxy_pass http://{{api}}; }}
-             location /zone {{ phantom_token on; proxy_pass http://{{api}}; }}
-             location = /ask {{
-                 internal;
-                 proxy_pass http://{{as}};
-                 proxy_cache answers;
-                 proxy_cache_methods POST;
-                 proxy_cache_key $request_body;
-                 proxy_ignore_headers Set-Cookie;
-             }}
-         }}"
-    ))
 }

@@ -62,6 +62,7 @@ mod subrequest;
 mod takeover;
 mod token;
 mod token_kinds;
+mod upstream_cache;
 mod variables;
 mod verdict;
 mod worker_cache;

@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::failure::{Failure, Said};
+use super::source::Source;
 use crate::json::{self, Member};
 use crate::jwt::Jwt;
 use crate::refusal::Refusal;
@@ -57,6 +58,8 @@ pub fn field(name: &[u8]) -> Option<&'static HeaderName> {
 pub struct Answer<'a> {
     /// The token that was asked about. What the answer repeats of it must not get into a log.
     pub token: &'a [u8],
+    /// Where it comes from.
+    pub source: Source,
     /// Its status; 502 and 504 also stand for a server that was not reached or did not answer.
     pub status: StatusCode,
     /// Its header fields.
@@ -80,9 +83,10 @@ pub enum Body<'a> {
 
 impl fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { token: _, status, headers, body } = self;
+        let Self { token: _, source, status, headers, body } = self;
         let mut fields = f.debug_struct("Answer");
-        fields.field("status", status).field("headers", headers).field("body", body);
+        fields.field("source", source).field("status", status);
+        fields.field("headers", headers).field("body", body);
         fields.finish_non_exhaustive()
     }
 }
@@ -184,6 +188,9 @@ pub fn interpret<'a>(
     jwt_members: &[impl AsRef<str>],
     now: UnixTime,
 ) -> Result<Verdict<'a>, Failure> {
+    if answer.source == Source::UnboundCacheKey {
+        return Err(Failure::UnboundCacheKey);
+    }
     match answer.status {
         StatusCode::OK => {}
         StatusCode::NO_CONTENT => return Ok(Verdict::Inactive),
@@ -215,14 +222,23 @@ pub fn decides(member: &str) -> bool {
 }
 
 fn failed(status: StatusCode, answer: &Answer<'_>) -> Failure {
+    let retry_after = || retry_after(answer.headers);
     match status {
+        status if answer.source == Source::Nginx && is_intended(status) => {
+            Failure::NotAsked { status, retry_after: retry_after() }
+        }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            Failure::Unavailable { status, retry_after: retry_after(answer.headers) }
+            Failure::Unavailable { status, retry_after: retry_after() }
         }
         StatusCode::GATEWAY_TIMEOUT => Failure::Timeout,
         status if status.is_server_error() => Failure::ServerError(status),
         status => Failure::UnexpectedStatus { status, said: said(status, answer) },
     }
+}
+
+/// Whether NGINX answers so by itself because it is told to, not because something failed.
+fn is_intended(status: StatusCode) -> bool {
+    status.is_redirection() || status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE
 }
 
 /// What the body of an unexpected answer says of the reason.

@@ -105,6 +105,23 @@ pub enum Failure {
     /// 500, 502 and other 5xx. NGINX says 502 too when there is nobody to connect to.
     #[error("the authorization server failed or cannot be reached: status {}", .0.as_u16())]
     ServerError(StatusCode),
+    /// NGINX answered by itself.
+    #[error(
+        "NGINX itself answered the introspection with {}, and did not ask the authorization server",
+        status.as_u16()
+    )]
+    NotAsked {
+        /// What it answered.
+        status: StatusCode,
+        /// As in [`Failure::Unavailable`].
+        retry_after: Option<HeaderValue>,
+    },
+    /// The answer comes out of NGINX's own cache, and may be about another token.
+    #[error(
+        "the introspection answer comes from NGINX's own cache, under a key that is not bound to the \
+         token"
+    )]
+    UnboundCacheKey,
     /// 504, which NGINX says too when the authorization server does not answer in time.
     #[error("the authorization server did not answer in time")]
     Timeout,
@@ -116,6 +133,9 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotAsked { status, .. } if is_of_limit(*status) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         }
@@ -126,6 +146,7 @@ impl Failure {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Unavailable { .. } | Self::ServerError(_) | Self::Timeout => Severity::Warn,
+            Self::NotAsked { status, .. } if is_of_limit(*status) => Severity::Warn,
             _ => Severity::Error,
         }
     }
@@ -135,6 +156,7 @@ impl Failure {
     pub fn retry_after(&self) -> Option<&HeaderValue> {
         match self {
             Self::Unavailable { retry_after, .. } => retry_after.as_ref(),
+            Self::NotAsked { status, retry_after } if is_of_limit(*status) => retry_after.as_ref(),
             _ => None,
         }
     }
@@ -157,6 +179,11 @@ impl Failure {
         );
         has_mend.then_some(Mend { failure: self, asked })
     }
+}
+
+/// Whether a status of NGINX's own is one of a limit (`limit_req_status`, `limit_conn_status`).
+fn is_of_limit(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// What would mend a [`Failure`], as a text.
@@ -210,6 +237,18 @@ impl fmt::Display for Mend<'_> {
                 "set proxy_set_header Accept-Encoding \"\" in the introspection location",
             ),
             Failure::UnexpectedStatus { status, said } => self.status(f, *status, said),
+            Failure::NotAsked { status, .. } if is_of_limit(*status) => f.write_str(
+                "a limit_req, limit_conn or return of the introspection location or of its server \
+                 applies to introspections",
+            ),
+            Failure::NotAsked { .. } => f.write_str(
+                "check that the introspection location has a proxy_pass, and that no return, if or \
+                 rewrite, of its own or of its server, applies to introspections",
+            ),
+            Failure::UnboundCacheKey => f.write_str(
+                "set proxy_cache_key $request_body in the introspection location, or take its \
+                 proxy_cache out",
+            ),
             Failure::Timeout => f.write_str(
                 "proxy_read_timeout and proxy_connect_timeout of the introspection location say how \
                  long to wait",

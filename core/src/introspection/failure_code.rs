@@ -57,6 +57,11 @@ impl From<&Failure> for FailureCode {
                 let (detail, value) = write_retry_after(retry_after.as_ref());
                 Parts { detail, value, ..with_status(UNAVAILABLE, *status) }
             }
+            Failure::NotAsked { status, retry_after } => {
+                let (detail, value) = write_retry_after(retry_after.as_ref());
+                Parts { detail, value, ..with_status(NOT_ASKED, *status) }
+            }
+            Failure::UnboundCacheKey => kind(UNBOUND_CACHE_KEY),
             Failure::ServerError(status) => with_status(SERVER_ERROR, *status),
             Failure::Timeout => kind(TIMEOUT),
             Failure::Unreadable => kind(UNREADABLE),
@@ -89,6 +94,8 @@ impl From<FailureCode> for Failure {
             UNAVAILABLE => {
                 Self::Unavailable { status, retry_after: read_retry_after(detail, value) }
             }
+            NOT_ASKED => Self::NotAsked { status, retry_after: read_retry_after(detail, value) },
+            UNBOUND_CACHE_KEY => Self::UnboundCacheKey,
             TIMEOUT => Self::Timeout,
             UNREADABLE => Self::Unreadable,
             HTML_PAGE => Self::HtmlPage,
@@ -213,6 +220,8 @@ const HTML_PAGE: u8 = 18;
 const INTROSPECTION_RESPONSE_TYPE: u8 = 19;
 const TOKEN_TYPE_INVALID: u8 = 20;
 const NOT_BEFORE_INVALID: u8 = 21;
+const NOT_ASKED: u8 = 22;
+const UNBOUND_CACHE_KEY: u8 = 23;
 
 const CHARACTER: u8 = 1;
 const PART_COUNT: u8 = 2;
@@ -265,6 +274,8 @@ mod tests {
             Failure::IntrospectionResponse,
             Failure::TokenTypeInvalid,
             Failure::NotBeforeInvalid,
+            Failure::NotAsked { status: StatusCode::MOVED_PERMANENTLY, retry_after: None },
+            Failure::UnboundCacheKey,
             unexpected(Said::Nothing),
             unexpected(Said::Page),
             unexpected(Said::Error { code: "invalid_client".into(), description: None }),

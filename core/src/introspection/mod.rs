@@ -5,8 +5,10 @@ mod answer;
 mod failure;
 mod failure_code;
 mod request;
+mod source;
 
 pub use answer::{Answer, Body, OtherToken, Verdict, decides, field, field_value, interpret};
 pub use failure::{Failure, Mend, Said};
 pub use failure_code::FailureCode;
 pub use request::{Asked, ClientCredential, form_body};
+pub use source::{Source, is_bound};

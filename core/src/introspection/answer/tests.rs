@@ -34,7 +34,7 @@ fn ok_with<'a>(headers: &'a HeaderMap, body: &'a str) -> Result<Verdict<'a>, Fai
 }
 
 fn answer<'a>(status: StatusCode, headers: &'a HeaderMap, body: &'a [u8]) -> Answer<'a> {
-    Answer { token: TOKEN, status, headers, body: Body::Complete(body) }
+    Answer { token: TOKEN, source: Source::Upstream, status, headers, body: Body::Complete(body) }
 }
 
 fn failure(status: u16, headers: &HeaderMap) -> Failure {
@@ -334,7 +334,13 @@ fn an_incomplete_body_is_never_read() {
     for (body, expected) in
         [(Body::Truncated, Failure::Truncated), (Body::TooLarge, Failure::TooLarge)]
     {
-        let answer = Answer { token: TOKEN, status: StatusCode::OK, headers: &NO_HEADERS, body };
+        let answer = Answer {
+            token: TOKEN,
+            source: Source::Upstream,
+            status: StatusCode::OK,
+            headers: &NO_HEADERS,
+            body,
+        };
         assert_eq!(interpret(&answer, &MEMBERS, NOW), Err(expected));
     }
 }
@@ -506,4 +512,39 @@ proptest! {
             other => prop_assert!(false, "{:?}", other),
         }
     }
+}
+
+fn from(source: Source, status: u16) -> Result<Verdict<'static>, Failure> {
+    let status = StatusCode::from_u16(status).unwrap();
+    let body = b"{\"active\":false}";
+    interpret(&Answer { source, ..answer(status, &NO_HEADERS, body) }, &MEMBERS, NOW)
+}
+
+#[test]
+fn an_answer_out_of_a_cache_that_other_tokens_share_says_nothing() {
+    for status in [200, 204, 301, 401, 503] {
+        assert_eq!(from(Source::UnboundCacheKey, status), Err(Failure::UnboundCacheKey));
+    }
+}
+
+#[test]
+fn what_nginx_is_told_to_answer_by_itself_is_no_answer_of_the_server() {
+    for status in [301, 302, 403, 404, 429, 503] {
+        let Err(Failure::NotAsked { status: found, .. }) = from(Source::Nginx, status) else {
+            panic!("{status} is not told apart");
+        };
+        assert_eq!(found.as_u16(), status);
+    }
+}
+
+#[test]
+fn what_nginx_says_of_a_server_that_it_does_not_reach_is_the_servers_failure() {
+    assert_eq!(from(Source::Nginx, 502), Err(Failure::ServerError(StatusCode::BAD_GATEWAY)));
+    assert_eq!(from(Source::Nginx, 504), Err(Failure::Timeout));
+}
+
+#[test]
+fn an_answer_that_nginx_is_told_to_give_counts() {
+    assert_eq!(from(Source::Nginx, 200), Ok(Verdict::Inactive));
+    assert_eq!(from(Source::Nginx, 204), Ok(Verdict::Inactive));
 }

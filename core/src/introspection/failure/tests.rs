@@ -6,6 +6,10 @@ fn unexpected(status: StatusCode) -> Failure {
     Failure::UnexpectedStatus { status, said: Said::Nothing }
 }
 
+fn not_asked(status: StatusCode) -> Failure {
+    Failure::NotAsked { status, retry_after: None }
+}
+
 fn error(status: StatusCode, code: &'static str) -> Failure {
     let said = Said::Error { code: code.into(), description: None };
     Failure::UnexpectedStatus { status, said }
@@ -40,6 +44,9 @@ fn all() -> Vec<Failure> {
         Failure::Unavailable { status: StatusCode::TOO_MANY_REQUESTS, retry_after: None },
         Failure::ServerError(StatusCode::BAD_GATEWAY),
         Failure::Timeout,
+        Failure::UnboundCacheKey,
+        not_asked(StatusCode::MOVED_PERMANENTLY),
+        not_asked(StatusCode::SERVICE_UNAVAILABLE),
         error(StatusCode::BAD_REQUEST, "invalid_client"),
         error(StatusCode::BAD_REQUEST, "invalid_request"),
     ];
@@ -53,6 +60,8 @@ fn a_failure_that_passes_by_itself_is_a_warning() {
         Failure::Unavailable { status: StatusCode::TOO_MANY_REQUESTS, retry_after: None },
         Failure::ServerError(StatusCode::BAD_GATEWAY),
         Failure::Timeout,
+        not_asked(StatusCode::TOO_MANY_REQUESTS),
+        not_asked(StatusCode::SERVICE_UNAVAILABLE),
     ] {
         assert_eq!(failure.severity(), Severity::Warn, "{failure}");
     }
@@ -67,7 +76,9 @@ fn a_failure_that_needs_an_operator_is_an_error() {
         Failure::Encoded,
         Failure::NoJwt,
         Failure::IntrospectionResponse,
+        Failure::UnboundCacheKey,
         Failure::Jwt(JwtError::PartCount),
+        not_asked(StatusCode::MOVED_PERMANENTLY),
         unexpected(StatusCode::UNAUTHORIZED),
         unexpected(StatusCode::FOUND),
     ] {
@@ -88,6 +99,9 @@ fn what_would_mend_it_is_named() {
         (unexpected(StatusCode::NOT_FOUND), "check the path in proxy_pass"),
         (unexpected(StatusCode::FOUND), "a login page when the path or the credential is wrong"),
         (unexpected(StatusCode::FOUND), "or when their store fails"),
+        (not_asked(StatusCode::MOVED_PERMANENTLY), "no return, if or rewrite"),
+        (not_asked(StatusCode::SERVICE_UNAVAILABLE), "a limit_req, limit_conn or return"),
+        (Failure::UnboundCacheKey, "set proxy_cache_key $request_body"),
     ] {
         let text = mend(&failure, ASKED);
         assert!(text.contains(expected), "{failure}: {text}");

@@ -7,7 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use phantom_token_core::UnixTime;
 use phantom_token_core::introspection::{
-    Answer, Body, Failure, Said, Verdict, field_value, interpret,
+    Answer, Body, Failure, Said, Source, Verdict, field_value, interpret,
 };
 
 use super::answer::{Text, Time};
@@ -25,6 +25,13 @@ struct Input<'a> {
     content_types: [Option<ContentType<'a>>; 2],
     token: &'a [u8],
     body: BodyInput<'a>,
+    source: Option<SourceInput>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum SourceInput {
+    Nginx,
+    UnboundCacheKey,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -72,8 +79,17 @@ pub fn check(input: &[u8]) {
         BodyInput::Unreadable => Body::Unreadable,
     };
     let now = input.now.unix();
-    let answer = Answer { token: input.token, status, headers: &headers, body };
+    let source = match input.source {
+        None => Source::Upstream,
+        Some(SourceInput::Nginx) => Source::Nginx,
+        Some(SourceInput::UnboundCacheKey) => Source::UnboundCacheKey,
+    };
+    let answer = Answer { token: input.token, source, status, headers: &headers, body };
     let outcome = interpret(&answer, &JWT_MEMBERS, now);
+
+    if source == Source::UnboundCacheKey {
+        return assert_eq!(outcome, Err(Failure::UnboundCacheKey));
+    }
 
     if status != StatusCode::OK {
         return check_status(status, &answer, &outcome);
@@ -102,6 +118,9 @@ fn check_status(status: StatusCode, answer: &Answer<'_>, outcome: &Result<Verdic
         _ => 502,
     };
     assert_eq!(failure.status().as_u16(), passed_on);
+    if answer.source == Source::Nginx {
+        assert!(!matches!(failure, Failure::UnexpectedStatus { .. } | Failure::Unavailable { .. }));
+    }
     if let Failure::UnexpectedStatus { said: Said::Error { code, description }, .. } = failure {
         assert!(status.is_client_error());
         assert_may_be_logged(code, answer.token);

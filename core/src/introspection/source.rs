@@ -1,0 +1,144 @@
+//! Where an introspection answer comes from.
+
+use memchr::memmem;
+
+use super::form_body;
+use crate::bearer::{self, OpaqueToken, TokenSyntax};
+
+/// Where an answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The authorization server, or what NGINX says in its place when it cannot be reached; or NGINX's
+    /// own cache of its answers, under a key that is bound to the token.
+    Upstream,
+    /// NGINX's own cache, under a key that other tokens have, too.
+    UnboundCacheKey,
+    /// NGINX alone, which asked nobody: a `return`, a limit, a file.
+    Nginx,
+}
+
+/// Whether a key of NGINX's own cache, such as `proxy_cache_key` makes, is bound to the token in this
+/// value of an `Authorization` field: it contains the form as sent or this value, or it is the token, or
+/// has it between characters that no token may have, if it is of 16 characters or more. That a text is
+/// somewhere in a key does not do: a key of `/_introspect` has the token `introspect`.
+///
+/// Anyone can send a token that is part of a key, so this must hold for the token that an answer was
+/// stored for, and for the one that it is used for.
+#[must_use]
+pub fn is_bound(key: &[u8], authorization: &[u8], syntax: TokenSyntax) -> bool {
+    let Ok(token) = bearer::parse(Some(authorization), syntax) else {
+        return false;
+    };
+    let has = |text: &[u8]| memmem::find(key, text).is_some();
+    has(form_body(token).as_bytes()) || has(authorization) || is_or_names(key, token, syntax)
+}
+
+fn is_or_names(key: &[u8], token: OpaqueToken<'_>, syntax: TokenSyntax) -> bool {
+    let token = token.as_bytes();
+    let mut words = key.split(|&byte| !syntax.has(byte));
+    key == token || token.len() >= MIN_LENGTH && words.any(|word| word == token)
+}
+
+/// In characters; what is shorter may be a word of a URL.
+const MIN_LENGTH: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bearer::TokenSyntax::{B64token, Visible};
+
+    const TOKEN: &str = "a3f9c2d4-77b1-4e0a-9d52";
+
+    #[test]
+    fn a_key_with_the_form_the_field_or_the_token_as_a_word_is_bound() {
+        for key in [
+            "token=a3f9c2d4-77b1-4e0a-9d52",
+            "/introspecttoken=a3f9c2d4-77b1-4e0a-9d52localhost",
+            "Bearer a3f9c2d4-77b1-4e0a-9d52",
+            "http://as:8443/introspectBearer a3f9c2d4-77b1-4e0a-9d52",
+            "a3f9c2d4-77b1-4e0a-9d52",
+            "localhost|a3f9c2d4-77b1-4e0a-9d52",
+            "a3f9c2d4-77b1-4e0a-9d52 localhost",
+            "x:a3f9c2d4-77b1-4e0a-9d52:y",
+        ] {
+            assert!(is_bound(key.as_bytes(), b"Bearer a3f9c2d4-77b1-4e0a-9d52", B64token), "{key}");
+        }
+    }
+
+    #[test]
+    fn any_other_key_is_not() {
+        for (key, token) in [
+            ("", TOKEN),
+            ("/introspect", TOKEN),
+            ("http://127.0.0.1:8443/introspect", TOKEN),
+            // Another token's.
+            ("token=b3f9c2d4-77b1-4e0a-9d52", TOKEN),
+            ("Bearer b3f9c2d4-77b1-4e0a-9d52", TOKEN),
+            // Next to what a token may have.
+            ("/introspecta3f9c2d4-77b1-4e0a-9d52", TOKEN),
+            ("a3f9c2d4-77b1-4e0a-9d52/introspect", TOKEN),
+            // A word of the key.
+            ("/_introspect", "introspect"),
+            ("curity:introspect", "introspect"),
+        ] {
+            let authorization = format!("Bearer {token}");
+            assert!(!is_bound(key.as_bytes(), authorization.as_bytes(), B64token), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_short_token_is_known_as_a_whole() {
+        assert!(is_bound(b"abc", b"Bearer abc", B64token));
+        assert!(is_bound(b"x Bearer abc", b"Bearer abc", B64token));
+        assert!(!is_bound(b"x abc", b"Bearer abc", B64token));
+    }
+
+    #[test]
+    fn what_ends_a_token_is_up_to_its_syntax() {
+        let authorization = b"Bearer a3f9c2d4-77b1-4e0a-9d52";
+        let key = b"localhost|a3f9c2d4-77b1-4e0a-9d52";
+        assert!(is_bound(key, authorization, B64token));
+        assert!(!is_bound(key, authorization, Visible));
+        assert!(is_bound(b"localhost a3f9c2d4-77b1-4e0a-9d52", authorization, Visible));
+    }
+
+    #[test]
+    fn what_has_no_token_is_bound_to_nothing() {
+        for authorization in ["", "Basic dTpw", "Bearer", "Bearer a b"] {
+            assert!(!is_bound(b"Basic dTpw Bearer a b", authorization.as_bytes(), Visible));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_operators_write_is_bound_to_each_token(
+            token in "[A-Za-z0-9._~+/-]{1,40}={0,2}",
+            before in "[ -~]{0,20}",
+            after in "[ -~]{0,20}",
+        ) {
+            let authorization = format!("Bearer {token}");
+            let parsed = bearer::parse(Some(authorization.as_bytes()), B64token).unwrap();
+            for text in [form_body(parsed).as_str(), &authorization] {
+                let key = format!("{before}{text}{after}");
+                prop_assert!(is_bound(key.as_bytes(), authorization.as_bytes(), B64token));
+            }
+        }
+
+        #[test]
+        fn a_key_of_one_token_is_not_bound_to_another_of_its_length(
+            one in "[A-Za-z0-9._-]{18}",
+            other in "[A-Za-z0-9._-]{18}",
+            before in "[|: ]{0,2}",
+        ) {
+            prop_assume!(one != other);
+            let authorization = format!("Bearer {other}");
+            let parsed = bearer::parse(Some(authorization.as_bytes()), B64token).unwrap();
+            for key in [form_body(parsed), authorization.clone(), format!("{before}{other}")] {
+                let one = format!("Bearer {one}");
+                prop_assert!(!is_bound(key.as_bytes(), one.as_bytes(), B64token));
+            }
+        }
+    }
+}
