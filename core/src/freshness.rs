@@ -234,14 +234,10 @@ fn is_token(text: &[u8]) -> bool {
 /// The age that could be told from `Date` is left out, as RFC 9111 section 4.2.3 permits: it would
 /// make every answer stale where the clocks of the two servers are a minute apart.
 fn age(headers: &HeaderMap) -> u64 {
-    if !headers.contains_key(AGE) {
-        return 0;
-    }
-    let mut oldest = None;
-    for_each(headers, AGE, |age| {
-        oldest = oldest.max(Some(delta_seconds(age).unwrap_or(u64::MAX)));
-    });
-    oldest.unwrap_or(u64::MAX)
+    let lines = headers.get_all(AGE).iter().map(HeaderValue::as_bytes);
+    let ages = lines.flat_map(|line| line.split(|&byte| byte == b','));
+    let ages = ages.map(|age| delta_seconds(age.trim_ascii()).unwrap_or(u64::MAX));
+    ages.max().unwrap_or(0)
 }
 
 /// A `delta-seconds`, no more than 2^31 (RFC 9111 section 1.2.2).

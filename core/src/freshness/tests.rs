@@ -119,6 +119,8 @@ fn age_is_time_already_spent() {
         ("x", None),
         ("", None),
         ("10, x", None),
+        ("10,", None),
+        ("10, , 20", None),
         ("-1", None),
         ("0;", None),
     ] {

@@ -171,12 +171,9 @@ impl Case {
         if obeys && !is_modern && self.list(PRAGMA).iter().any(forbids) {
             return None;
         }
-        let ages: Option<Vec<u64>> = self.list(AGE).iter().map(|age| delta_seconds(age)).collect();
-        let age = match ages {
-            Some(ages) if ages.is_empty() && self.headers.contains_key(AGE) => u64::MAX,
-            Some(ages) => ages.into_iter().max().unwrap_or(0),
-            None => u64::MAX,
-        };
+        let ages = self.pieces(AGE);
+        let ages = ages.iter().map(|age| delta_seconds(age).unwrap_or(u64::MAX));
+        let age = ages.max().unwrap_or(0);
         for wanted in ["s-maxage", "max-age"] {
             let stated: Vec<_> = directives.iter().filter(|(name, _)| name == wanted).collect();
             match &stated[..] {
@@ -195,7 +192,15 @@ impl Case {
         self.policy.valid.map(|valid| valid.as_secs())
     }
 
+    /// The elements of a list; empty ones are none.
     fn list(&self, name: HeaderName) -> Vec<String> {
+        let mut elements = self.pieces(name);
+        elements.retain(|element| !element.is_empty());
+        elements
+    }
+
+    /// What is between commas.
+    fn pieces(&self, name: HeaderName) -> Vec<String> {
         let lines = self.headers.get_all(name).into_iter();
         let text = lines.map(|line| line.as_bytes().iter().copied().map(char::from).collect());
         let elements = text.flat_map(|line: String| {
@@ -203,7 +208,7 @@ impl Case {
                 .map(|element| element.trim_matches([' ', '\t']).to_owned())
                 .collect::<Vec<_>>()
         });
-        elements.filter(|element| !element.is_empty()).collect()
+        elements.collect()
     }
 
     fn date(&self, name: HeaderName) -> Option<u64> {
