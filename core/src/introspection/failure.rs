@@ -222,8 +222,9 @@ impl fmt::Display for Mend<'_> {
             ),
             Failure::NoJwt if asked.asks_for(JWT) => write!(
                 f,
-                "{JWT} was asked for, so let the authorization server answer this client with a \
-                 JWT, or name the member that holds it with phantom_token_jwt_claim"
+                "{JWT} was asked for (unless proxy_pass_request_headers off in the introspection \
+                 location withholds that), so let the authorization server answer this client with \
+                 a JWT, or name the member that holds it with phantom_token_jwt_claim"
             ),
             Failure::NoJwt => write!(
                 f,
@@ -234,7 +235,8 @@ impl fmt::Display for Mend<'_> {
             Failure::Unreadable => f.write_str("check the disk and the memory of this machine"),
             Failure::TooLarge => f.write_str("raise phantom_token_max_response_size"),
             Failure::Encoded => f.write_str(
-                "set proxy_set_header Accept-Encoding \"\" in the introspection location",
+                "set proxy_set_header Accept-Encoding \"\" in the introspection location, or have \
+                 the authorization server send as it is what nobody asked it to compress",
             ),
             Failure::UnexpectedStatus { status, said } => self.status(f, *status, said),
             Failure::NotAsked { status, .. } if is_of_limit(*status) => f.write_str(
@@ -314,7 +316,7 @@ impl Mend<'_> {
                 f.write_str(
                     "redirects are not followed; authorization servers redirect to a login page when \
                      the path or the credential is wrong, or when their store fails: let proxy_pass \
-                     name the endpoint itself, and ",
+                     name the endpoint itself; ",
                 )?;
                 self.credential(f)
             }
@@ -325,7 +327,8 @@ impl Mend<'_> {
     /// What else than the directive sends a credential, NGINX alone knows.
     fn credential(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.asked.has_credential {
-            "check the client credential, phantom_token_client_credential, and whether the \
+            "check the client credential, phantom_token_client_credential, which \
+             proxy_pass_request_headers off in the introspection location withholds, and whether the \
              authorization server lets this client introspect"
         } else {
             "no client credential is sent but what proxy_set_header or proxy_ssl_certificate in the \
