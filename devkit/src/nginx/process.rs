@@ -300,8 +300,11 @@ impl Nginx {
     }
 
     fn has_retired(&self, worker: u32) -> bool {
-        let retired = format!("{worker}#{worker}: gracefully shutting down");
-        self.log().count(&retired) > 0
+        // Behind the process is its thread, if NGINX was built with threads.
+        let process = format!(" {worker}#");
+        let log = self.log().text();
+        log.lines()
+            .any(|line| line.contains(&process) && line.ends_with(": gracefully shutting down"))
     }
 
     fn log(&self) -> Log {
