@@ -27,6 +27,7 @@ mod error_page;
 mod failure_lines;
 mod granted;
 mod http2;
+mod http3;
 mod inactive;
 mod inheritance;
 mod internal_redirect;

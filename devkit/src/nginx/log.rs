@@ -30,11 +30,6 @@ impl Log {
         fs::read(&self.0).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
     }
 
-    /// The number of lines with that text in it.
-    pub(super) fn count(&self, wanted: &str) -> usize {
-        self.text().lines().filter(|line| line.contains(wanted)).count()
-    }
-
     /// Waits for a line with that text in it.
     pub(super) fn wait_for(&self, wanted: &str) -> String {
         let found = || self.text().lines().find(|line| line.contains(wanted)).map(str::to_owned);
