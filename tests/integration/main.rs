@@ -56,6 +56,7 @@ mod security_refusals;
 mod security_subrequests;
 mod security_withheld_tokens;
 mod single_flight;
+mod smoke;
 mod spelling;
 mod stale;
 mod status;
