@@ -121,10 +121,10 @@ impl Scene {
     }
 
     fn load(&self, connections: usize, first: u64, allowed: &Allowed) -> RunningLoad {
-        let load = Load::new(self.nginx.address(), connections, self.plan.choose);
-        let load = load.resending(self.plan.resends).start(first);
-        load.accept(allowed.statuses);
-        load
+        Load::new(self.nginx.address(), connections, self.plan.choose)
+            .resending(self.plan.resends)
+            .accepting(allowed.statuses)
+            .start(first)
     }
 
     fn warm_up(&mut self) {

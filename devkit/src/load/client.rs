@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, RwLock,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -37,6 +37,7 @@ pub struct Load {
     connections: usize,
     choose: Arc<Choose>,
     resends: bool,
+    accepted: Vec<u16>,
 }
 
 /// A load that is being sent.
@@ -52,7 +53,6 @@ struct Shared {
     tally: Arc<Tally>,
     next: AtomicU64,
     stopped: AtomicBool,
-    accepted: RwLock<Vec<u16>>,
 }
 
 impl Load {
@@ -63,7 +63,13 @@ impl Load {
         connections: usize,
         choose: impl Fn(u64) -> Option<Token> + Send + Sync + 'static,
     ) -> Self {
-        Self { address, connections, choose: Arc::new(choose), resends: true }
+        Self { address, connections, choose: Arc::new(choose), resends: true, accepted: Vec::new() }
+    }
+
+    /// Accepts an answer with one of these statuses in place of the expected one.
+    pub fn accepting(mut self, statuses: &[u16]) -> Self {
+        self.accepted = statuses.to_vec();
+        self
     }
 
     /// Counts a request as lost, too, whose connection was closed before NGINX read it. Otherwise it
@@ -82,7 +88,6 @@ impl Load {
             tally: tally.clone(),
             next: AtomicU64::new(first),
             stopped: AtomicBool::new(false),
-            accepted: RwLock::default(),
         });
         let client = |_| runtime().spawn(keep_busy(shared.clone()));
         RunningLoad { tally, clients: (0..connections).map(client).collect(), shared }
@@ -90,11 +95,6 @@ impl Load {
 }
 
 impl RunningLoad {
-    /// From now on accepts an answer with one of these statuses in place of the expected one.
-    pub fn accept(&self, statuses: &[u16]) {
-        *self.shared.accepted.write().expect("the statuses") = statuses.to_vec();
-    }
-
     /// Waits for the answers to all that is in flight and closes all connections; gives the number
     /// of the next request.
     pub fn stop(self) -> u64 {
@@ -193,17 +193,15 @@ impl Shared {
         match answer.status {
             200 if is_active && is_own => tally.count(&tally.granted),
             401 if !is_active => tally.count(&tally.unauthorized),
-            status if status != 200 && self.accepts(status) => return tally.refuse(status),
+            status if status != 200 && self.load.accepted.contains(&status) => {
+                return tally.refuse(status);
+            }
             _ => {
                 tally.fail();
                 return tally.wrong.add(format!("request {number} with {token:?}: {answer:?}"));
             }
         }
         tally.latency.add(took);
-    }
-
-    fn accepts(&self, status: u16) -> bool {
-        self.accepted.read().expect("the statuses").contains(&status)
     }
 }
 

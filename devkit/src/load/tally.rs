@@ -67,7 +67,7 @@ pub struct Totals {
     pub granted: u64,
     /// Refused with 401, rightly.
     pub unauthorized: u64,
-    /// Refused with one of the statuses that are accepted just now.
+    /// Refused with one of the statuses that are accepted.
     pub refused: BTreeMap<u16, u64>,
     /// Without an answer, because the connection ended.
     pub lost: u64,
