@@ -86,7 +86,10 @@ async fn open(address: SocketAddr, certificate: &str) -> Result<Http3Connection,
     let mut endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into())?;
     endpoint.set_default_client_config(trusting(certificate)?);
     let connection = endpoint.connect(address, NAME)?.await?;
-    let (mut connection, sender) = h3::client::new(h3_quinn::Connection::new(connection)).await?;
+    // NGINX refuses a body that a frame of unknown type comes behind.
+    let mut builder = h3::client::builder();
+    builder.send_grease(false);
+    let (mut connection, sender) = builder.build(h3_quinn::Connection::new(connection)).await?;
     let driver = runtime().spawn(async move {
         connection.wait_idle().await;
         drop(endpoint);
