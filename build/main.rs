@@ -49,10 +49,13 @@ fn pass_version() {
 
 fn compile() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(variable("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    let compiler = Compiler::of_nginx(
-        variable("DEP_NGINX_BUILD_DIR").ok_or("nginx-sys says no build folder")?.as_ref(),
-        &variable("DEP_NGINX_INCLUDE").ok_or("nginx-sys says no include folders")?,
-    )?;
+    let build_dir = variable("DEP_NGINX_BUILD_DIR").ok_or("nginx-sys says no build folder")?;
+    let include = variable("DEP_NGINX_INCLUDE").ok_or("nginx-sys says no include folders")?;
+    if env::split_paths(&include).any(|folder| folder.join("angie.h").is_file()) {
+        return Err("Angie is not supported: nginx-sys does not compile for it".into());
+    }
+
+    let compiler = Compiler::of_nginx(build_dir.as_ref(), &include)?;
 
     let object = out.join("inlines.o");
     compiler.object(INLINES.as_ref(), &object)?;

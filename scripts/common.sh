@@ -29,7 +29,6 @@ absolute() {
 target_dir=$(absolute "${CARGO_TARGET_DIR:-$root/target}")
 export CARGO_TARGET_DIR=$target_dir
 module=ngx_http_phantom_token_module.so
-debian_nginx=/usr/sbin/nginx
 
 # The comment at the top of the script.
 usage() {

@@ -47,7 +47,7 @@ sanitize_memcheck() {
     local tests
     scripts/setup --sanitize
     mapfile -t tests < <(grep -v '^#' tests/sanitize/memcheck.tests)
-    step "build for NGINX 1.28.3" scripts/build
+    step "build" scripts/build
     export PHANTOM_VALGRIND_NGINX=$root/target/dist/nginx PHANTOM_PATIENCE=6
     step "integration tests under valgrind" \
         counted integration "$root/tests/sanitize/nginx-under-valgrind" "$root/target/dist/$module" \
