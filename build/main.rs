@@ -7,6 +7,7 @@ mod compiler;
 mod dwarf;
 mod layout;
 mod proof;
+mod version;
 
 use std::env;
 use std::error::Error;
@@ -21,9 +22,8 @@ fn main() {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed={INLINES}");
     pass_features();
-    pass_version();
     // Cargo fails for these lines, and prints nothing else then.
-    if let Err(error) = compile() {
+    if let Err(error) = pass_version().and_then(|()| compile()) {
         error.to_string().lines().for_each(|line| println!("cargo::error={line}"));
     }
 }
@@ -38,13 +38,18 @@ fn pass_features() {
     }
 }
 
-fn pass_version() {
+fn pass_version() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rustc-env=PHANTOM_TOKEN_COMMIT={}", version::commit()?);
+    let nginx = version::nginx().ok_or("nginx-sys says no version")?;
+    println!("cargo::rustc-env=PHANTOM_TOKEN_NGINX={nginx}");
+
     // Since 1.23.0 headers of the same name are linked.
     println!("cargo::rustc-check-cfg=cfg(ngx_linked_headers)");
     let version = variable("DEP_NGINX_VERSION_NUMBER").unwrap_or_default();
     if version.parse::<u64>().is_ok_and(|version| version >= 1_023_000) {
         println!("cargo::rustc-cfg=ngx_linked_headers");
     }
+    Ok(())
 }
 
 fn compile() -> Result<(), Box<dyn Error>> {

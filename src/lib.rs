@@ -30,6 +30,7 @@ mod server;
 mod status;
 mod subrequest;
 mod variables;
+mod version;
 mod worker;
 mod zone;
 
@@ -64,6 +65,7 @@ mod exports {
         ctx: ptr::addr_of!(CONTEXT).cast_mut().cast(),
         commands: ptr::addr_of_mut!(directives::COMMANDS).cast(),
         type_: NGX_HTTP_MODULE as _,
+        init_module: Some(version::init_module),
         init_process: Some(init_process),
         ..ngx_module_t::default()
     };

@@ -9,6 +9,7 @@ use phantom_token_core::status::{Format, ZoneStatus, render};
 use crate::nginx::rc;
 use crate::nginx::request::Request;
 use crate::nginx::{self, headers, response};
+use crate::version::BUILD;
 use crate::{Module, zone::MainConf};
 
 /// The content handler of the location.
@@ -31,7 +32,8 @@ pub unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         .flat_map(MainConf::zones)
         .map(|(name, zone)| ZoneStatus::new(name, zone))
         .collect();
-    response::send(request, 200, format.content_type(), render(&zones, format).as_bytes())
+    let body = render(&BUILD, &zones, format);
+    response::send(request, 200, format.content_type(), body.as_bytes())
 }
 
 /// The value of `?format=`.

@@ -11,10 +11,12 @@
 
 use memmap2::{MmapOptions, MmapRaw};
 use phantom_token_core::cache::{Counter, Usage, WorkerLine, Zone};
-use phantom_token_core::status::{Format, ZoneStatus, render};
+use phantom_token_core::status::{Build, Format, ZoneStatus, render};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::ptr::NonNull;
+
+const BUILD: Build<'_> = Build { version: "1.2.3", commit: "0a1b2c3d4e5f", nginx: "1.30.6" };
 
 #[test]
 fn json_has_what_is_in_use_and_what_was_counted() {
@@ -61,9 +63,11 @@ fn json_has_each_zone_whatever_its_name() {
 }
 
 #[test]
-fn without_zones_both_formats_are_still_well_formed() {
-    assert_eq!(json(&[]), json!({"zones": {}}));
-    assert!(prometheus(&[]).is_empty());
+fn without_zones_both_formats_have_the_build_alone() {
+    let build = json!({"version": "1.2.3", "commit": "0a1b2c3d4e5f", "nginx": "1.30.6"});
+    assert_eq!(json(&[]), json!({"build": build, "zones": {}}));
+    let sample = "nginx_phantom_token_build_info{version=1.2.3,commit=0a1b2c3d4e5f,nginx=1.30.6}";
+    assert_eq!(prometheus(&[]), BTreeMap::from([(sample.to_owned(), 1.0)]));
 }
 
 #[test]
@@ -173,12 +177,12 @@ fn zone(name: &str, used: impl FnOnce(&Zone)) -> ZoneStatus<'_> {
 }
 
 fn json(zones: &[ZoneStatus<'_>]) -> Value {
-    serde_json::from_str(&render(zones, Format::Json)).unwrap()
+    serde_json::from_str(&render(&BUILD, zones, Format::Json)).unwrap()
 }
 
 /// The samples, by name and labels, of a text that is strictly what the format allows.
 fn prometheus(zones: &[ZoneStatus<'_>]) -> BTreeMap<String, f64> {
-    let text = render(zones, Format::Prometheus);
+    let text = render(&BUILD, zones, Format::Prometheus);
     assert!(text.ends_with('\n'));
     let mut families = HashSet::new();
     let mut samples = BTreeMap::new();

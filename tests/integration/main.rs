@@ -67,4 +67,5 @@ mod token_kinds;
 mod upstream_cache;
 mod variables;
 mod verdict;
+mod version;
 mod worker_cache;

@@ -248,7 +248,7 @@ fn a_get_request_with_a_body_leaves_the_connection_usable() {
 fn without_any_zone_the_status_is_empty() {
     let gateway = Gateway::with_server("location = /status { phantom_token_status; }");
 
-    assert_eq!(status(&gateway), json!({"zones": {}}));
+    assert_eq!(status(&gateway)["zones"], json!({}));
 }
 
 fn status(gateway: &Gateway) -> Value {

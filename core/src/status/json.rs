@@ -1,17 +1,27 @@
 //! The status as JSON.
 
-use super::ZoneStatus;
+use super::{Build, ZoneStatus};
 use crate::cache::{Counter, Latency, Snapshot, Usage};
 use serde::{Serialize, Serializer};
 
-pub(super) fn render(zones: &[ZoneStatus<'_>]) -> String {
-    // Numbers under names: there is nothing in it that could fail.
-    serde_json::to_string(&Status { zones: Zones(zones) }).unwrap_or_default()
+pub(super) fn render(build: &Build<'_>, zones: &[ZoneStatus<'_>]) -> String {
+    let Build { version, commit, nginx } = *build;
+    let build = BuildObject { version, commit, nginx };
+    // Numbers and texts under names: there is nothing in it that could fail.
+    serde_json::to_string(&Status { build, zones: Zones(zones) }).unwrap_or_default()
 }
 
 #[derive(Serialize)]
 struct Status<'a> {
+    build: BuildObject<'a>,
     zones: Zones<'a>,
+}
+
+#[derive(Serialize)]
+struct BuildObject<'a> {
+    version: &'a str,
+    commit: &'a str,
+    nginx: &'a str,
 }
 
 /// An object with a member for each zone, named like it.

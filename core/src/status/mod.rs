@@ -8,6 +8,17 @@ pub use format::Format;
 
 use crate::cache::{Snapshot, Usage, Zone};
 
+/// The build of the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Build<'a> {
+    /// Of the module.
+    pub version: &'a str,
+    /// Of the module's sources.
+    pub commit: &'a str,
+    /// The version of NGINX that it is for.
+    pub nginx: &'a str,
+}
+
 /// One zone.
 #[derive(Clone, Debug)]
 pub struct ZoneStatus<'a> {
@@ -34,9 +45,9 @@ impl<'a> ZoneStatus<'a> {
 
 /// The body of the answer.
 #[must_use]
-pub fn render(zones: &[ZoneStatus<'_>], format: Format) -> String {
+pub fn render(build: &Build<'_>, zones: &[ZoneStatus<'_>], format: Format) -> String {
     match format {
-        Format::Json => json::render(zones),
-        Format::Prometheus => prometheus::render(zones),
+        Format::Json => json::render(build, zones),
+        Format::Prometheus => prometheus::render(build, zones),
     }
 }

@@ -1,11 +1,14 @@
 //! The status in Prometheus's text exposition format, version 0.0.4.
 
-use super::ZoneStatus;
+use super::{Build, ZoneStatus};
 use crate::cache::{Counter, Latency, Usage};
 use std::fmt::{self, Display, Formatter};
 
-pub(super) fn render(zones: &[ZoneStatus<'_>]) -> String {
-    Exposition(zones).to_string()
+pub(super) fn render(build: &Build<'_>, zones: &[ZoneStatus<'_>]) -> String {
+    let Build { version, commit, nginx } = *build;
+    let [version, commit, nginx] = [version, commit, nginx].map(Escaped);
+    let labels = format!("version=\"{version}\",commit=\"{commit}\",nginx=\"{nginx}\"");
+    format!("{BUILD}{PREFIX}{}{{{labels}}} 1\n{}", BUILD.name, Exposition(zones))
 }
 
 /// Family by family, as the format wants it: all samples of a name stand together.
@@ -148,6 +151,8 @@ impl Display for Family {
 }
 
 const PREFIX: &str = "nginx_phantom_token_";
+
+const BUILD: Family = Family::gauge("build_info", "The build of the module that runs; always 1.");
 
 const REQUESTS: Family = Family::counter("requests_total", "Requests by result.");
 
