@@ -16,6 +16,8 @@ pub struct Compiler {
 pub enum Error {
     #[error("cannot read NGINX's Makefile {0}: {1}")]
     Unreadable(String, io::Error),
+    #[error("cannot tell which folder this is: {0}")]
+    NoFolder(io::Error),
     #[error("NGINX's Makefile {0} names no compiler")]
     NoCompiler(String),
     #[error("cannot run NGINX's C compiler {0}: {1}")]
@@ -37,7 +39,14 @@ impl Compiler {
         let mut words = words_of("CC", &makefile).into_iter();
         let program = words.next().ok_or(Error::NoCompiler(name))?;
         let mut arguments: Vec<_> = words.chain(flags(&makefile)).collect();
-        arguments.extend(env::split_paths(include).map(|path| format!("-I{}", path.display())));
+        let include: Vec<_> = env::split_paths(include).collect();
+        arguments.extend(include.iter().map(|path| format!("-I{}", path.display())));
+        // Debug information calls folders the same everywhere. The last one that fits counts.
+        let here = env::current_dir().map_err(Error::NoFolder)?;
+        arguments.push(format!("-ffile-prefix-map={}=phantom-token", here.display()));
+        arguments.push(format!("-ffile-prefix-map={}=nginx/objs", build_dir.display()));
+        let source_dir = include.iter().find_map(|path| path.to_str()?.strip_suffix("/src/core"));
+        arguments.extend(source_dir.map(|path| format!("-ffile-prefix-map={path}=nginx")));
         Ok(Self { program, arguments })
     }
 

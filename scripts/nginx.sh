@@ -150,8 +150,40 @@ build_module() {
     local source=$1 build=$2 dest=$3 cargo_dir=$target_dir/nginx/cargo
     refuse_angie "$source"
     NGINX_SOURCE_DIR=$source NGINX_BUILD_DIR=$build \
-        cargo build --locked --release --target-dir "$cargo_dir" || return
-    place "$cargo_dir/release/lib$module" "$dest/$module" 644
+        without_paths cargo build --locked --release --target-dir "$cargo_dir" || return
+    place_module "$cargo_dir/release/lib$module" "$dest"
+}
+
+# Runs a command of cargo's that compiles under other names what lies in folders of this machine. The names
+# are the same everywhere, and so is what comes out.
+without_paths() {
+    local flags=() flag folder IFS=$'\037'
+    # The folders of crates are there only once the crates are.
+    cargo fetch --quiet --locked || return
+    for flag in ${CARGO_ENCODED_RUSTFLAGS:-$(tr ' ' '\037' <<<"${RUSTFLAGS:-}")}; do
+        if [ -n "$flag" ]; then flags+=("$flag"); fi
+    done
+    # The last one that fits counts.
+    flags+=("--remap-path-prefix=$root=phantom-token" "--remap-path-prefix=$target_dir=target")
+    for folder in "$(cargo_home)"/registry/src/*/; do
+        flags+=("--remap-path-prefix=${folder%/}=crates")
+    done
+    flags+=("--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=rust")
+    CARGO_ENCODED_RUSTFLAGS="${flags[*]}" "$@"
+}
+
+cargo_home() {
+    printf '%s\n' "${CARGO_HOME:-$HOME/.cargo}"
+}
+
+place_module() {
+    local built=$1 dest=$2 folder
+    for folder in "$root" "$target_dir" "$(cargo_home)" "$(rustc --print sysroot)"; do
+        if grep -aqP "(?<![\w.-])\Q$folder\E/" "$built"; then
+            fail "$built has paths in it that begin with $folder: $(grep -aoP "(?<![\w.-])\Q$folder\E/[\w./-]*" "$built" | head -n 3 | tr '\n' ' ')"
+        fi
+    done
+    place "$built" "$dest/$module" 644
 }
 
 # nginx-sys does not compile for Angie, with many lines of which none says so.
