@@ -1,5 +1,5 @@
 //! `scripts/nginx-versions` is the one place that says which versions of NGINX the module is tested
-//! with. What repeats it agrees.
+//! with, and `Cargo.toml` which Rust it needs. What repeats them agrees.
 
 use std::{fs, path::Path};
 
@@ -23,6 +23,16 @@ fn the_crate_comes_with_the_version_that_the_list_says() {
     let locked = package.lines().next().expect("its version");
 
     assert!(locked.ends_with(&format!("+{version}\"")), "{locked} does not have {version}");
+}
+
+#[test]
+fn the_readme_names_the_rust_that_is_needed() {
+    let manifest = file("Cargo.toml");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \""));
+    let version = version.and_then(|rest| rest.strip_suffix('"')).expect("a version of Rust");
+    let sentence = format!("[Rust](https://rustup.rs) {version} or later");
+
+    assert!(file("README.md").contains(&sentence), "README.md does not say {sentence:?}");
 }
 
 /// Versions and where they come from.
