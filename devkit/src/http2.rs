@@ -77,7 +77,8 @@ impl Http2Connection {
             let (response, mut stream) =
                 ready.send_request(request, body.is_empty()).expect("to send a request");
             if !body.is_empty() {
-                stream.send_data(body, true).expect("to send a body");
+                // Who refuses the request may have ended it before its body is sent.
+                _ = stream.send_data(body, true);
             }
             Http2Stream(response)
         })

@@ -115,10 +115,14 @@ async fn exchange(
     body: Bytes,
 ) -> Result<Response<String>, Error> {
     let mut stream = sender.send_request(request).await?;
-    if !body.is_empty() {
-        stream.send_data(body).await?;
+    // Who refuses the request may have ended it before its body is sent.
+    let sent = match body.is_empty() {
+        true => Ok(()),
+        false => stream.send_data(body).await,
+    };
+    if sent.is_ok() {
+        _ = stream.finish().await;
     }
-    stream.finish().await?;
     let (head, ()) = stream.recv_response().await?.into_parts();
     let mut body = Vec::new();
     while let Some(mut data) = stream.recv_data().await? {
