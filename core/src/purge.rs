@@ -15,7 +15,7 @@ pub enum Purge<'a> {
     Token(Cow<'a, str>),
 }
 
-/// Why a request to purge is not understood. The text is for who made it.
+/// Why a request to purge is not understood. The text is for those who made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PurgeError {
     /// The form does not name exactly one thing to purge.

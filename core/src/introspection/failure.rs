@@ -261,7 +261,7 @@ impl fmt::Display for Mend<'_> {
 }
 
 impl Mend<'_> {
-    /// For who asks for introspection responses as JWTs, and for who gets them unasked.
+    /// For those who ask for introspection responses as JWTs, and those who get them unasked.
     fn another_type(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let other = if self.asked.asks_for(JWT) {
             JSON
