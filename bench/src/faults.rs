@@ -9,6 +9,7 @@ use crate::{
     nginx::{Config, Nginx},
     options::Options,
     setting::{Answers, Backend, LISTEN, Setting, USUAL_JWT, load_module},
+    tmpfs::Tmpfs,
 };
 
 const CONNECTIONS: usize = 32;
@@ -42,7 +43,8 @@ pub struct Fault {
 
 /// Goes through all cases.
 pub fn measure(options: &Options) -> Result<Vec<Fault>, Box<dyn Error>> {
-    let bench = Bench { folder: options.folder.join("faults"), quick: options.quick };
+    let tmpfs = Tmpfs::create()?;
+    let bench = Bench { folder: options.folder.join("faults"), tmpfs, quick: options.quick };
     let backend = Backend::start(&bench.folder, "")?;
     let mut faults = vec![bench.full_zone(&backend)?];
     for gateway in [Gateway::Ours, Gateway::Stock] {
@@ -57,6 +59,8 @@ pub fn measure(options: &Options) -> Result<Vec<Fault>, Box<dyn Error>> {
 
 struct Bench {
     folder: PathBuf,
+    /// For files of the peers, which are deleted by the thousands.
+    tmpfs: Tmpfs,
     quick: bool,
 }
 
@@ -88,7 +92,7 @@ impl Gateway {
             Self::Stock => Config {
                 main: String::new(),
                 http: setting.auth_request_with(
-                    Some("{folder}/cache"),
+                    Some("{tmpfs}/cache"),
                     "auth_request_set $cache $upstream_cache_status;\nadd_header X-Cache $cache;",
                     "proxy_cache_use_stale error timeout http_500 updating;\n\
                      proxy_cache_background_update on;",
@@ -174,8 +178,10 @@ impl Bench {
 
     fn start(&self, name: &str, config: &Config) -> Result<Nginx, Box<dyn Error>> {
         eprintln!("    bad days: {name}");
-        let config =
+        let mut config =
             Config { main: format!("{}worker_processes 2;\n", config.main), ..config.clone() };
+        config.http = config.http.replace("{tmpfs}/cache", &format!("{{tmpfs}}/{name}"));
+        self.tmpfs.put_into(&mut config);
         Nginx::start(&self.folder.join(name), &config)
     }
 

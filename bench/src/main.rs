@@ -21,6 +21,7 @@ mod setting;
 mod start;
 mod statistics;
 mod throughput;
+mod tmpfs;
 
 #[path = "../../core/benches/support/capacity.rs"]
 #[allow(dead_code, missing_docs, reason = "shared with a benchmark of the zone")]

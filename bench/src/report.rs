@@ -285,7 +285,10 @@ const MEANING: &str = "
 - **phantom_token** is the module as it comes; **zone only** has `phantom_token_worker_cache off`, and
   **no cache** has `phantom_token_cache off`.
 - **auth_request** is what stock NGINX offers. It cannot read the body of an answer, so it gets the JWT in a
-  header.
+  header. Files of its cache are left on the disk until the run is over: after many are deleted, the file system is
+  slow for minutes. Wait that long before the next run, too.
+- **Bad days**: zones are of 4 MB, which is room for the good tokens and few besides. The cache of auth_request has
+  its files in memory, since it deletes many. What its zone has no room for, NGINX refuses with an error.
 - **Processor time** is what the kernel's scheduler accounts to the workers of the gateway, in user and in
   kernel mode. All configurations of a table run at the same time and get their requests in turn, in
   several rounds; a number is the median of the rounds, and a ratio is the median of the ratios within a round.

@@ -1,12 +1,7 @@
 //! Processor time of the gateway, requests per second and latency, of all configurations side by
 //! side: all run at the same time, and get their share of requests in turn.
 
-use std::{
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{error::Error, fs, path::Path, time::Duration};
 
 use crate::{
     counting::token,
@@ -18,6 +13,7 @@ use crate::{
     options::{Also, Options},
     setting::{Answers, Backend, Setting, USUAL_JWT, load_module},
     statistics::{median, range},
+    tmpfs::Tmpfs,
 };
 
 const CONNECTIONS: usize = 32;
@@ -48,14 +44,15 @@ pub struct Row {
 }
 
 /// Measures all comparisons.
+///
+/// A file for each token is left where it is until all is measured: a file system that tens of thousands of
+/// files were deleted from is slow for minutes.
 pub fn measure(options: &Options) -> Result<Vec<Scene>, Box<dyn Error>> {
     let mut scenes = Vec::new();
     for plan in plans(options) {
         eprintln!("    comparing: {}", plan.title);
         let folder = options.folder.join(format!("scene-{}", scenes.len()));
         scenes.push(plan.measure(&folder, options)?);
-        // A cache with a file for each token is large.
-        fs::remove_dir_all(&folder)?;
     }
     Ok(scenes)
 }
@@ -237,7 +234,7 @@ impl Plan {
         };
         let main = format!("worker_processes {};\n{}", self.workers, division.gateway());
         let mut config = kind.config(&setting, &main)?;
-        config.http = config.http.replace("{tmpfs}", &tmpfs.0.display().to_string());
+        tmpfs.put_into(&mut config);
         Nginx::start(folder, &config)
     }
 
@@ -331,23 +328,6 @@ struct Round {
     cpu: f64,
     rate: f64,
     latency: Option<(f64, f64)>,
-}
-
-/// A folder in memory, gone when this is dropped.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn create() -> Result<Self, Box<dyn Error>> {
-        let folder = PathBuf::from(format!("/dev/shm/phantom-bench-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn rows(runs: &[Run]) -> Vec<Row> {
