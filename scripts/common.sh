@@ -11,7 +11,7 @@ script=$(readlink -f -- "$0")
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 cd "$root" || exit
 
-export NGX_CONFIGURE_ARGS="--with-debug --with-http_addition_module --with-http_auth_request_module --with-http_stub_status_module"
+export NGX_CONFIGURE_ARGS="--with-debug --with-http_auth_request_module --with-http_stub_status_module"
 
 # rustup's installer leaves cargo here; a shell started before that does not have it in its PATH.
 if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
