@@ -238,7 +238,7 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
         _ => {}
     }
     // Where a redirect has led, another module may have added one since.
-    if record.has_second_authorization
+    if record.has_second_authorization()
         || request.is_internal() && request.has_second_authorization()
     {
         log::second_authorization(request);

@@ -87,6 +87,7 @@ fn is_misspelt(record: &Record) -> bool {
 }
 
 /// Goes on when the answer to an introspection may be there.
+#[inline(never)]
 pub fn resume(request: Request, record: &Record, guard: &Guard) -> Step {
     if let State::Following = record.state.get() {
         return follow(request, record, guard);
@@ -307,7 +308,7 @@ fn ask(
     key: Option<CacheKey>,
     ticket: Option<Ticket>,
 ) -> Step {
-    let authorization = record.authorization.ok_or(OutOfMemory)?;
+    let authorization = record.authorization().ok_or(OutOfMemory)?;
     let purpose = Purpose { authorization, key, ticket, background: false };
     let introspection = introspection::start(request, guard, purpose)?;
     record.introspection.set(Some(core::ptr::NonNull::from(introspection)));

@@ -4,7 +4,8 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t};
+use http::StatusCode;
+use nginx_sys::{ngx_http_request_t, ngx_str_t};
 use phantom_token_core::cache::{Counter, Profile};
 
 use crate::flight::Waiter;
@@ -82,12 +83,21 @@ pub enum State {
 /// How a request was refused.
 #[derive(Clone, Copy)]
 pub struct Refused {
-    pub status: ngx_int_t,
+    pub status: StatusCode,
     pub challenge: Option<ngx_str_t>,
     pub retry_after: Option<ngx_str_t>,
     pub body: &'static [u8],
-    /// `$phantom_token_result`.
-    pub result: &'static str,
+    /// What has counted it.
+    pub result: Counter,
+}
+
+/// What a client sent as `Authorization`.
+#[derive(Clone, Copy)]
+enum Authorization {
+    Nothing,
+    One(ngx_str_t),
+    /// Or another module added one.
+    Several,
 }
 
 /// The record of one client request, or of a subrequest that is authenticated by itself.
@@ -97,10 +107,7 @@ pub struct Refused {
 /// and never with the JWT that took the token's place.
 pub struct Record {
     request: *const ngx_http_request_t,
-    /// The client's Authorization, as it came.
-    pub authorization: Option<ngx_str_t>,
-    /// Whether another one came with it.
-    pub has_second_authorization: bool,
+    authorization: Authorization,
     pub state: Cell<State>,
     /// For which question the state holds.
     pub question: Cell<Option<Profile>>,
@@ -206,20 +213,35 @@ impl Record {
     }
 
     /// The client's Authorization, also after the header was given the JWT.
+    pub fn authorization(&self) -> Option<ngx_str_t> {
+        match self.authorization {
+            Authorization::One(value) => Some(value),
+            Authorization::Nothing | Authorization::Several => None,
+        }
+    }
+
+    /// The same, as bytes.
     pub fn authorization_bytes(&self) -> Option<&[u8]> {
         // SAFETY: the header's value lives as long as the request.
-        self.authorization.map(|value| unsafe { nginx::bytes(value) })
+        self.authorization().map(|value| unsafe { nginx::bytes(value) })
+    }
+
+    /// Whether the request came with more than one Authorization.
+    pub fn has_second_authorization(&self) -> bool {
+        matches!(self.authorization, Authorization::Several)
     }
 
     fn add<'a>(request: Request) -> Result<&'a Self, OutOfMemory> {
-        let (authorization, has_second_authorization) = match Self::inherited(&request) {
-            Some(inherited) => (inherited.authorization, inherited.has_second_authorization),
-            None => (request.authorization_value(), request.has_second_authorization()),
+        let authorization = match Self::inherited(&request) {
+            Some(inherited) => inherited.authorization,
+            None if request.has_second_authorization() => Authorization::Several,
+            None => {
+                request.authorization_value().map_or(Authorization::Nothing, Authorization::One)
+            }
         };
         let record = Self {
             request: request.as_ptr(),
             authorization,
-            has_second_authorization,
             state: Cell::new(State::New),
             question: Cell::new(None),
             introspection: Cell::new(None),

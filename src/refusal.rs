@@ -6,8 +6,8 @@
 
 use core::cell::Cell;
 
+use http::StatusCode;
 use nginx_sys::{ngx_chain_t, ngx_int_t, ngx_str_t};
-use phantom_token_core::cache::Counter;
 use phantom_token_core::refusal::Refusal;
 
 use crate::guard::Guard;
@@ -29,17 +29,19 @@ pub fn refuse(
     refusal: &Refusal,
 ) -> Result<ngx_int_t, OutOfMemory> {
     log::refusal(request, guard, refusal);
-    if let (Some(guard), Some(result)) = (guard, Counter::of_result(refusal.result())) {
+    let result = refusal.counter();
+    if let Some(guard) = guard {
         guard.count_result(result, record);
     }
     let join = |value: &[u8]| request.join(&[value]);
-    let challenge = guard.and_then(|guard| guard.challenge.value(refusal));
+    // The guard lives as long as the configuration, which outlives its requests.
+    let challenge = guard.and_then(|guard| guard.challenge.value(refusal)).map(nginx::string);
     let refused = Refused {
-        status: ngx_int_t::try_from(refusal.status().as_u16()).unwrap_or_default(),
-        challenge: challenge.map(join).transpose()?,
+        status: refusal.status(),
+        challenge,
         retry_after: refusal.retry_after().map(|value| join(value.as_bytes())).transpose()?,
         body: refusal.body(),
-        result: refusal.result(),
+        result,
     };
     repeat(request, record, refused)
 }
@@ -64,7 +66,7 @@ pub fn repeat(
         set_header(request, &record.retry_after, &RETRY_AFTER, retry_after)?;
     }
     record.state.set(State::Refused(refused));
-    Ok(refused.status)
+    Ok(ngx_int_t::try_from(refused.status.as_u16()).unwrap_or_default())
 }
 
 /// Sets a header of the answer. An earlier refusal of the request may have set it, and NGINX may
@@ -132,10 +134,6 @@ pub fn replace_body(
     request: Request,
     page: Chain,
 ) -> Result<Option<*mut ngx_chain_t>, OutOfMemory> {
-    // Most bodies are those of an API, which is soon seen.
-    if request.raw().err_status == 0 {
-        return Ok(None);
-    }
     let Some(body) = Record::in_location(&request).and_then(|record| record.body.take()) else {
         return Ok(None);
     };
@@ -145,7 +143,7 @@ pub fn replace_body(
 
 /// Whether the response is NGINX's own page for the status that we returned. A redirect to an error
 /// page would have cleared the context.
-fn is_built_in_page(request: &Request, status: ngx_int_t) -> bool {
+fn is_built_in_page(request: &Request, status: StatusCode) -> bool {
     Record::in_location(request).is_some()
-        && ngx_int_t::try_from(request.raw().err_status) == Ok(status)
+        && request.raw().err_status == usize::from(status.as_u16())
 }

@@ -67,7 +67,7 @@ pub fn is_first(key: &CacheKey, now: UnixTime) -> bool {
 
 /// Introspects for the others that the ticket stands for; nobody waits.
 pub fn start(request: Request, record: &Record, guard: &Guard, key: CacheKey, ticket: Ticket) {
-    let Some(authorization) = record.authorization else {
+    let Some(authorization) = record.authorization() else {
         return;
     };
     guard.count(Counter::BackgroundUpdate);

@@ -94,7 +94,7 @@ unsafe extern "C" fn result(
         State::New | State::Introspecting | State::Following => None,
         State::Granted(_) => Some(nginx::string(b"granted")),
         State::Refused(refused) | State::Overruled(refused) => {
-            Some(nginx::string(refused.result.as_bytes()))
+            Some(nginx::string(refused.result.name().as_bytes()))
         }
         State::Options => Some(nginx::string(b"options")),
     };

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::UnixTime;
 use crate::bearer::BearerError;
+use crate::cache::Counter;
 use crate::challenge::ChallengeError;
 use crate::introspection::{Asked, Failure, OtherToken};
 
@@ -100,21 +101,21 @@ impl Refusal {
         }
     }
 
-    /// The value of `$phantom_token_result`.
+    /// What counts it, by whose name `$phantom_token_result` calls it.
     #[must_use]
-    pub fn result(&self) -> &'static str {
+    pub fn counter(&self) -> Counter {
         match self {
-            Self::MissingToken => "missing_token",
-            Self::MalformedToken | Self::MisspeltJwt => "malformed_token",
+            Self::MissingToken => Counter::MissingToken,
+            Self::MalformedToken | Self::MisspeltJwt => Counter::MalformedToken,
             Self::InactiveToken
             | Self::NoAccessToken(_)
             | Self::NotYetValid { .. }
-            | Self::ExpiredToken => "inactive_token",
-            Self::InsufficientScope => "insufficient_scope",
+            | Self::ExpiredToken => Counter::InactiveToken,
+            Self::InsufficientScope => Counter::InsufficientScope,
             Self::IntrospectionFailed(failure) if failure.status() != StatusCode::BAD_GATEWAY => {
-                "unavailable"
+                Counter::Unavailable
             }
-            Self::IntrospectionFailed(_) | Self::NotConfigured => "introspection_failed",
+            Self::IntrospectionFailed(_) | Self::NotConfigured => Counter::IntrospectionFailed,
         }
     }
 
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn each_refusal_has_its_result_variable() {
-        let results = refusals().map(|refusal| refusal.result());
+        let results = refusals().map(|refusal| refusal.counter().name());
         let expected = [
             "missing_token",
             "malformed_token",

@@ -103,12 +103,6 @@ impl Counter {
             Self::BackgroundUpdate => "background_updates",
         }
     }
-
-    /// The counter of a result, by the value of `$phantom_token_result`.
-    #[must_use]
-    pub fn of_result(name: &str) -> Option<Self> {
-        Self::RESULTS.into_iter().find(|result| result.name() == name)
-    }
 }
 
 /// The place where one worker counts.
@@ -209,8 +203,6 @@ const _: () = assert!((Counter::BackgroundUpdate as usize) < COUNTERS);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::introspection::Failure;
-    use crate::refusal::Refusal;
 
     fn line() -> CounterLine {
         CounterLine {
@@ -303,23 +295,5 @@ mod tests {
 
         assert_eq!(counters.snapshot().latency().count(), 2);
         assert_eq!(counters.snapshot().latency().sum(), 40);
-    }
-
-    #[test]
-    fn every_refusal_has_a_counter() {
-        let refusals = [
-            Refusal::MissingToken,
-            Refusal::MalformedToken,
-            Refusal::InactiveToken,
-            Refusal::ExpiredToken,
-            Refusal::InsufficientScope,
-            Refusal::IntrospectionFailed(Failure::Timeout),
-            Refusal::NotConfigured,
-        ];
-
-        for refusal in refusals {
-            let counter = Counter::of_result(refusal.result());
-            assert_eq!(counter.map(Counter::name), Some(refusal.result()));
-        }
     }
 }
