@@ -1,5 +1,7 @@
 //! Our place in the chains of output filters, which is their top.
 
+use core::ops::ControlFlow;
+
 use nginx_sys::{
     ngx_chain_t, ngx_http_output_body_filter_pt, ngx_http_output_header_filter_pt,
     ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
@@ -9,7 +11,7 @@ use crate::nginx::WorkerCell;
 use crate::nginx::bits::request::HEADER_SENT;
 use crate::nginx::buffers::Chain;
 use crate::nginx::rc;
-use crate::nginx::request::Request;
+use crate::nginx::request::{OutOfMemory, Request};
 use crate::refusal;
 use crate::subrequest::{self, introspection_of};
 
@@ -50,21 +52,42 @@ unsafe extern "C" fn header(r: *mut ngx_http_request_t) -> ngx_int_t {
 }
 
 unsafe extern "C" fn body(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
-    let mut chain = chain;
-    // SAFETY: NGINX calls a filter with a live request, and a chain that the filter consumes.
-    if let Some(request) = unsafe { Request::new(r) } {
-        if let Some(introspection) = introspection_of(&request) {
-            // SAFETY: as above.
-            introspection.capture().take_body(unsafe { Chain::new(chain) });
-            return rc::OK;
+    // SAFETY: NGINX calls a filter with a live request.
+    let Some(request) = (unsafe { Request::new(r) }) else {
+        return rc::ERROR;
+    };
+    // Most bodies are those of an API, which is soon seen.
+    let chain = if request.is_main() && request.raw().err_status == 0 {
+        chain
+    } else {
+        // SAFETY: NGINX gives a filter a live chain, which the filter consumes.
+        match unsafe { take_or_replace(request, chain) } {
+            ControlFlow::Continue(chain) => chain,
+            ControlFlow::Break(code) => return code,
         }
-        // SAFETY: as above.
-        match refusal::replace_body(request, unsafe { Chain::new(chain) }) {
-            Ok(None) => {}
-            Ok(Some(replaced)) => chain = replaced,
-            Err(_) => return rc::ERROR,
-        }
-    }
+    };
     // SAFETY: the filter registered before ours, with the arguments of NGINX or our own chain.
     NEXT_BODY.get().map_or(rc::OK, |next| unsafe { next(r, chain) })
+}
+
+/// What goes to the next filter, or what ours returns.
+///
+/// # Safety
+///
+/// The caller may consume the buffers of the chain.
+#[inline(never)]
+unsafe fn take_or_replace(
+    request: Request,
+    chain: *mut ngx_chain_t,
+) -> ControlFlow<ngx_int_t, *mut ngx_chain_t> {
+    if let Some(introspection) = introspection_of(&request) {
+        // SAFETY: the caller's promise.
+        introspection.capture().take_body(unsafe { Chain::new(chain) });
+        return ControlFlow::Break(rc::OK);
+    }
+    // SAFETY: the caller's promise.
+    match refusal::replace_body(request, unsafe { Chain::new(chain) }) {
+        Ok(replaced) => ControlFlow::Continue(replaced.unwrap_or(chain)),
+        Err(OutOfMemory) => ControlFlow::Break(rc::ERROR),
+    }
 }

@@ -16,40 +16,40 @@ use crate::worker::now;
 /// One line for a refused request. NGINX adds the client, the server and the request.
 pub fn refusal(request: Request, guard: Option<&Guard>, refusal: &Refusal) {
     let level = level(refusal);
-    let location = request.location_name();
     set_action(request.log());
     ngx_log_error!(
         level,
         request.log(),
         "phantom_token: refused in location \"{}\": {}",
-        location,
+        request.location_name(),
         refusal.reason(guard.map(Guard::asked))
     );
 }
 
 /// A request that could not be handled.
+#[cold]
 pub fn out_of_memory(request: Request) {
-    let location = request.location_name();
     ngx_log_error!(
         NGX_LOG_ERR,
         request.log(),
         "phantom_token: out of memory or subrequests in location \"{}\"",
-        location
+        request.location_name()
     );
 }
 
 /// A request that NGINX refuses itself, and that comes in by its error page for that.
+#[cold]
 pub fn second_authorization(request: Request) {
-    let location = request.location_name();
     ngx_log_error!(
         NGX_LOG_INFO,
         request.log(),
         "phantom_token: refused in location \"{}\": the request has two Authorization headers",
-        location
+        request.location_name()
     );
 }
 
 /// The endpoint's name leads somewhere else.
+#[cold]
 pub fn astray(subrequest: Request, endpoint: &[u8]) {
     ngx_log_error!(
         NGX_LOG_ERR,
@@ -62,6 +62,7 @@ pub fn astray(subrequest: Request, endpoint: &[u8]) {
 }
 
 /// A page that is meant for clients, or a place that the authorization server chose.
+#[cold]
 pub fn astray_copy(subrequest: Request) {
     ngx_log_error!(
         NGX_LOG_ERR,
@@ -73,6 +74,7 @@ pub fn astray_copy(subrequest: Request) {
 }
 
 /// A client that got into an introspection location.
+#[cold]
 pub fn client_in_endpoint(request: Request) {
     ngx_log_error!(
         NGX_LOG_ERR,
@@ -85,6 +87,7 @@ pub fn client_in_endpoint(request: Request) {
 
 /// Clients can ask the authorization server through the introspection location, with its credential.
 /// The administrator may want that, with `allow` and `deny`, so a worker says it once of a location.
+#[cold]
 pub fn not_internal(subrequest: Request, conf: &LocationConf) {
     if conf.is_said_to_be_open.replace(true) {
         return;
@@ -98,14 +101,14 @@ pub fn not_internal(subrequest: Request, conf: &LocationConf) {
 }
 
 /// The authorization server must not choose who gets the token.
+#[cold]
 pub fn redirected(subrequest: Request) {
-    let location = subrequest.location_name();
     ngx_log_error!(
         NGX_LOG_ERR,
         subrequest.log(),
         "phantom_token: the authorization server sent X-Accel-Redirect to location \"{}\": set \
          proxy_ignore_headers X-Accel-Redirect in the introspection location",
-        location
+        subrequest.location_name()
     );
 }
 
@@ -152,12 +155,11 @@ pub fn not_storable(
 
 /// A client was served although introspection failed.
 pub fn served_stale(request: Request, guard: &Guard, refusal: &Refusal) {
-    let location = request.location_name();
     ngx_log_error!(
         NGX_LOG_WARN,
         request.log(),
         "phantom_token: served a stale JWT in location \"{}\": {}",
-        location,
+        request.location_name(),
         refusal.reason(Some(guard.asked()))
     );
 }
@@ -165,27 +167,26 @@ pub fn served_stale(request: Request, guard: &Guard, refusal: &Refusal) {
 /// A JWT in use could not be renewed.
 pub fn renewal_failed(request: Request, guard: &Guard, refusal: &Refusal) {
     let level = level(refusal);
-    let location = request.location_name();
     ngx_log_error!(
         level,
         request.log(),
         "phantom_token: not renewed in the background for location \"{}\": {}",
-        location,
+        request.location_name(),
         refusal.reason(Some(guard.asked()))
     );
 }
 
 /// A location does without its cache, whose zone could not be used.
+#[cold]
 pub fn no_cache(request: Request) {
     if !is_due(&NO_CACHE, MINUTE) {
         return;
     }
-    let location = request.location_name();
     ngx_log_error!(
         NGX_LOG_WARN,
         request.log(),
         "phantom_token: no cache in location \"{}\", its zone could not be used",
-        location
+        request.location_name()
     );
 }
 

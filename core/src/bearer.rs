@@ -63,19 +63,11 @@ pub enum BearerError {
 ///
 /// [`BearerError::Missing`] without a field, with an empty one, with another scheme, and with
 /// `Bearer` alone; [`BearerError::Malformed`] when something else than one token follows `Bearer`.
-#[inline]
 pub fn parse(
     authorization: Option<&[u8]>,
     syntax: TokenSyntax,
 ) -> Result<OpaqueToken<'_>, BearerError> {
-    match parse_b64token(authorization) {
-        // What is a `b64token` is a token in any syntax.
-        Err(BearerError::Malformed) if syntax == TokenSyntax::Visible => {
-            let token = authorization.map(text).filter(|token| is_visible(token));
-            token.map(OpaqueToken).ok_or(BearerError::Malformed)
-        }
-        parsed => parsed,
-    }
+    parse_b64token(authorization).or_else(|error| parse_otherwise(authorization, syntax, error))
 }
 
 /// What follows `Bearer` in the value of an `Authorization` field, whether it is a token or not.
@@ -91,6 +83,23 @@ pub fn is_misspelt_jwt(token: &[u8]) -> bool {
     spelling::is_misspelt_jwt(token)
 }
 
+/// What is a `b64token` is a token in any syntax.
+#[cold]
+fn parse_otherwise(
+    authorization: Option<&[u8]>,
+    syntax: TokenSyntax,
+    error: BearerError,
+) -> Result<OpaqueToken<'_>, BearerError> {
+    match syntax {
+        TokenSyntax::Visible if error == BearerError::Malformed => {
+            let token = authorization.map(text).filter(|token| is_visible(token));
+            token.map(OpaqueToken).ok_or(error)
+        }
+        _ => Err(error),
+    }
+}
+
+#[inline(always)]
 fn parse_b64token(authorization: Option<&[u8]>) -> Result<OpaqueToken<'_>, BearerError> {
     let token = authorization.and_then(after_scheme).ok_or(BearerError::Missing)?;
     if is_b64token(token) {

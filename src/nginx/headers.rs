@@ -73,7 +73,7 @@ pub fn iter(list: &ngx_list_t) -> impl Iterator<Item = &ngx_table_elt_t> {
 }
 
 /// Whether a header in a list is such, which this tells sooner than [`iter`].
-#[inline]
+#[inline(always)]
 pub fn any(list: &ngx_list_t, is_such: impl Fn(&ngx_table_elt_t) -> bool) -> bool {
     let mut part: Option<&ngx_list_part_t> = Some(&list.part);
     while let Some(current) = part {
@@ -83,8 +83,10 @@ pub fn any(list: &ngx_list_t, is_such: impl Fn(&ngx_table_elt_t) -> bool) -> boo
             // SAFETY: the list holds headers, and the first `nelts` of a part are initialised.
             unsafe { core::slice::from_raw_parts(current.elts.cast(), current.nelts) }
         };
-        if headers.iter().any(&is_such) {
-            return true;
+        for header in headers {
+            if is_such(header) {
+                return true;
+            }
         }
         // SAFETY: the parts of a live list are linked until a null pointer.
         part = unsafe { current.next.as_ref() };

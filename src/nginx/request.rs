@@ -5,7 +5,7 @@ use core::ptr::{self, NonNull};
 use nginx_sys::{
     NGX_HTTP_VERSION_20, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t,
     ngx_http_run_posted_requests, ngx_int_t, ngx_log_t, ngx_pnalloc, ngx_pool_t, ngx_str_t,
-    ngx_uint_t,
+    ngx_table_elt_t, ngx_uint_t,
 };
 use ngx::http::{
     HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
@@ -184,12 +184,13 @@ impl Request {
     /// Whether there is an Authorization header beside the one that NGINX knows as such. NGINX refuses
     /// two of a client itself, but sends both on to an error page that it has for that; and another
     /// module may have added one.
+    #[inline]
     pub fn has_second_authorization(self) -> bool {
         let known = self.raw().headers_in.authorization.cast_const();
         super::headers::any(&self.raw().headers_in.headers, |header| {
             header.key.len == AUTHORIZATION.len()
                 && !ptr::eq(header, known)
-                && super::headers::name(header).eq_ignore_ascii_case(AUTHORIZATION)
+                && is_authorization(header)
         })
     }
 
@@ -249,4 +250,9 @@ impl Request {
         // SAFETY: `ctx` has a place for each HTTP module.
         unsafe { *self.raw().ctx.add(Module::module().ctx_index) = context.as_ptr().cast() };
     }
+}
+
+#[inline(never)]
+fn is_authorization(header: &ngx_table_elt_t) -> bool {
+    super::headers::name(header).eq_ignore_ascii_case(AUTHORIZATION)
 }
