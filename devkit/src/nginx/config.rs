@@ -118,7 +118,8 @@ impl Config {
     /// Directives for the command line, so that a file goes without them that was not made here.
     pub(super) fn global_directives() -> String {
         let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
-        format!("pid logs/nginx.pid; {user}")
+        // Where a sanitizer looks on, it also does when NGINX has started a new executable.
+        format!("pid logs/nginx.pid; env ASAN_OPTIONS; env LSAN_OPTIONS; {user}")
     }
 
     fn without_ports(&self) -> String {
