@@ -38,14 +38,12 @@ pub(super) struct Shard<'a> {
     pub(super) summary: &'a [AtomicU64],
 }
 
-/// What a shard has stored for a key.
+/// An answer that a shard had stored for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stored {
-    Nothing,
-    Inactive,
-    Jwt,
-    /// The answer to a later question than the one at hand.
-    Later,
+pub(super) struct Stored {
+    pub(super) is_inactive: bool,
+    /// Whether it answers a later question than the one at hand, and is still there.
+    pub(super) is_later: bool,
 }
 
 /// The number of the chunk that an entry begins with.
@@ -164,16 +162,16 @@ impl<'a> Shard<'a> {
 
     /// Removes the entry of `key`, unless it is the answer to a later question than this; what there
     /// was.
-    pub(super) fn remove(&self, key: &CacheKey, asked: Asked) -> Result<Stored, Corrupt> {
+    pub(super) fn remove(&self, key: &CacheKey, asked: Asked) -> Result<Option<Stored>, Corrupt> {
         let Some((number, entry)) = self.find(key)? else {
-            return Ok(Stored::Nothing);
+            return Ok(None);
         };
-        if AskedBits::of(entry).is_later_than(asked.into()) {
-            return Ok(Stored::Later);
-        }
+        let is_later = AskedBits::of(entry).is_later_than(asked.into());
         let is_inactive = get(&entry.flags) & INACTIVE != 0;
-        self.remove_entry(number)?;
-        Ok(if is_inactive { Stored::Inactive } else { Stored::Jwt })
+        if !is_later {
+            self.remove_entry(number)?;
+        }
+        Ok(Some(Stored { is_inactive, is_later }))
     }
 
     /// Removes the entries of `token` with any profile, and its flights, which may be about to

@@ -90,7 +90,7 @@ impl Zone {
         self.follow_clock(now);
         let insert = |shard: &Shard<'_>| {
             let refusal = match shard.remove(key, entry.asked)? {
-                Stored::Later => Err(InsertError::Outdated),
+                Some(Stored { is_later: true, .. }) => Err(InsertError::Outdated),
                 _ => self.admit(key, &entry, now),
             };
             if refusal.is_err() {
@@ -111,10 +111,8 @@ impl Zone {
         self.raise_floor(key.token(), asked.before());
         match self.with_shard_of(key, process, |shard| shard.remove(key, asked)) {
             // Whoever remembered that the token is inactive has left no copies of a JWT.
-            Ok(Stored::Inactive | Stored::Later) => {}
-            Ok(Stored::Nothing | Stored::Jwt) | Err(Unavailable::Corrupt) => {
-                self.next_generation_of(key.token());
-            }
+            Ok(Some(Stored { is_inactive: true, .. })) => {}
+            Ok(_) | Err(Unavailable::Corrupt) => self.next_generation_of(key.token()),
             Err(Unavailable::Busy) => self.purge_all(),
         }
     }
