@@ -14,7 +14,7 @@ use phantom_token_core::refusal::Refusal;
 
 use crate::conf::{OnOptions, Protection};
 use crate::exchange::{exchange, resume};
-use crate::guard::Guard;
+use crate::guard::{Guard, Profiles};
 use crate::introspection::Introspection;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
@@ -207,7 +207,7 @@ fn check(request: Request) -> ngx_int_t {
 #[cold]
 fn keep_out_of_endpoint(request: Request) -> ngx_int_t {
     log::client_in_endpoint(request);
-    rc::FORBIDDEN
+    undecided(request, rc::FORBIDDEN)
 }
 
 /// Ends a request without a decision. There may be an error page for it, which is not to get what
@@ -220,11 +220,11 @@ fn undecided(request: Request, status: ngx_int_t) -> ngx_int_t {
 }
 
 fn check_guarded(request: Request, guard: &Guard) -> Step {
-    let question = guard.question(request)?;
     // A subrequest with a record was authenticated by itself, and has its own Authorization.
     if !request.is_main()
         && Record::of(&request).is_none()
-        && Record::inherited(&request).is_some_and(|record| record.is_granted_for(question))
+        && let Some(inherited) = Record::inherited(&request)
+        && inherited.is_granted_for(guard.profiles(request)?.question)
     {
         return Ok(rc::OK);
     }
@@ -232,6 +232,7 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
     if let State::Introspecting | State::Following = record.state.get() {
         return resume(request, record, guard);
     }
+    let Profiles { question, answer } = guard.profiles(request)?;
     match record.decided(question) {
         Some(State::Granted(_)) => return Ok(rc::OK),
         Some(State::Refused(refused)) => return refusal::repeat(request, record, refused),
@@ -249,7 +250,7 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
         return options(request, record, guard);
     }
     match bearer::parse(record.authorization_bytes(), guard.token_syntax) {
-        Ok(token) => exchange(request, record, guard, token),
+        Ok(token) => exchange(request, record, guard, token, answer),
         Err(error) => refuse(request, record, Some(guard), &error.into()),
     }
 }

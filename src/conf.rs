@@ -20,7 +20,7 @@ use phantom_token_core::stale::UseStale;
 use zeroize::Zeroizing;
 
 use crate::Module;
-use crate::guard::Guard;
+use crate::guard::{Guard, Profiles};
 use crate::introspection_location::Location;
 use crate::nginx::conf::{ComplexValue, ConfExt as _, Place, Predicates};
 use crate::nginx::{WorkerCell, location};
@@ -90,7 +90,7 @@ pub enum OnOptions {
 /// The configuration of a location, or of a server or the http block outside of any.
 pub struct LocationConf {
     /// Where the block begins.
-    begin: Place,
+    pub begin: Place,
     pub settings: Settings,
     pub protection: Protection,
     /// Whether this worker has warned of it as an introspection location that clients can reach.
@@ -147,8 +147,7 @@ impl LocationConf {
         }
         self.protection =
             self.settings.protection(cf).map_err(|cause| cause.at(cf, &self.begin))?;
-        let context = Context::of(cf, &self.begin);
-        let location = Location::merged(cf, self, context);
+        let location = Location::merged(cf, self);
         if let Some(main) = Module::main_conf_mut(cf) {
             main.locations.extend(location);
         }
@@ -243,11 +242,10 @@ impl Settings {
         let freshness = self.freshness();
         let mut parts = question(cf, &endpoint, &accept, credential.as_deref(), &jwt_members);
         let question = fingerprint(&parts);
-        parts.push(format!("{freshness:?}").into_bytes().into());
+        parts.push(freshness.to_bytes().into());
         Ok(Guard {
             token_syntax: self.token_syntax.unwrap_or_default(),
-            question,
-            profile: fingerprint(&parts),
+            profiles: Profiles { question, answer: fingerprint(&parts) },
             endpoint,
             accept,
             credential,

@@ -3,7 +3,7 @@
 
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::{self, OpaqueToken};
-use phantom_token_core::cache::{CacheKey, Follow, Join, Landing, Lookup, Ticket};
+use phantom_token_core::cache::{CacheKey, Follow, Join, Landing, Lookup, Profile, Ticket};
 use phantom_token_core::refusal::Refusal;
 
 use crate::access::Step;
@@ -25,14 +25,20 @@ use crate::worker::{Worker, now};
 static JWT: WorkerCell<Vec<u8>> = WorkerCell::new(Vec::new());
 
 /// Gets the JWT for a token, or starts to.
-pub fn exchange(request: Request, record: &Record, guard: &Guard, token: OpaqueToken<'_>) -> Step {
+pub fn exchange(
+    request: Request,
+    record: &Record,
+    guard: &Guard,
+    token: OpaqueToken<'_>,
+    profile: Profile,
+) -> Step {
     let Some(zone) = guard.zone() else {
         if guard.lost_its_cache() {
             log::no_cache(request);
         }
         return introspect_alone(request, record, guard, None);
     };
-    let key = guard.key(zone, token, request)?;
+    let key = zone.key(token.as_bytes(), profile);
     if guard.is_bypassed(request) {
         record.cache_status.set(Some(CacheStatus::Bypass));
         return introspect_alone(request, record, guard, Some(key));

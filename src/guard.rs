@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 use std::rc::Rc;
 
 use phantom_token_core::UnixTime;
-use phantom_token_core::bearer::{OpaqueToken, TokenSyntax};
+use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::cache::{CacheKey, Counter, Generation, Profile, WorkerCache, Zone};
 use phantom_token_core::challenge::Challenge;
 use phantom_token_core::freshness::Policy;
@@ -34,11 +34,8 @@ pub struct Guard {
     pub cache_zone: Option<NonNull<CacheZone>>,
     pub options: OnOptions,
     pub challenge: Challenge,
-    /// What the introspection of a token depends on beside the token, and beside what varies.
-    pub question: Profile,
-    /// The same, and how long its answer may be reused: what its place in the cache depends on.
-    pub profile: Profile,
-    /// What both depend on and what a client's request decides: the `Host` that is sent, and the values
+    pub profiles: Profiles,
+    /// What the profiles of a request depend on beside these: the `Host` that is sent, and the values
     /// of `phantom_token_cache_vary`.
     pub vary: Vec<ComplexValue>,
     /// Whether an introspection goes on when its client closes its connection.
@@ -53,6 +50,21 @@ pub struct Guard {
     pub uses_worker_cache: bool,
     /// When this worker said last why an answer is not cached.
     pub not_storable_said: WorkerCell<UnixTime>,
+}
+
+/// What the introspection of a token depends on, beside the token.
+#[derive(Clone, Copy)]
+pub struct Profiles {
+    /// That alone: what was decided for one question is not decided for another.
+    pub question: Profile,
+    /// And how long its answer may be used: where answers of the same kind are in the cache.
+    pub answer: Profile,
+}
+
+impl Profiles {
+    fn map(self, change: impl Fn(Profile) -> Profile) -> Self {
+        Self { question: change(self.question), answer: change(self.answer) }
+    }
 }
 
 impl Guard {
@@ -107,47 +119,31 @@ impl Guard {
         Asked { accept: &self.accept, has_credential: self.credential.is_some() }
     }
 
-    /// What the introspection of a token for a request depends on beside the token.
+    /// The profiles of a request.
     ///
     /// # Errors
     ///
     /// The request's memory is used up.
-    pub fn question(&self, request: Request) -> Result<Profile, OutOfMemory> {
-        self.varied(self.question, request)
-    }
-
-    /// The place in the cache of a token for a request.
-    ///
-    /// # Errors
-    ///
-    /// The request's memory is used up.
-    pub fn key(
-        &self,
-        zone: &Zone,
-        token: OpaqueToken<'_>,
-        request: Request,
-    ) -> Result<CacheKey, OutOfMemory> {
-        Ok(zone.key(token.as_bytes(), self.varied(self.profile, request)?))
-    }
-
     #[inline]
-    fn varied(&self, profile: Profile, request: Request) -> Result<Profile, OutOfMemory> {
-        if self.vary.is_empty() { Ok(profile) } else { self.with_values(profile, request) }
+    pub fn profiles(&self, request: Request) -> Result<Profiles, OutOfMemory> {
+        if self.vary.is_empty() { Ok(self.profiles) } else { self.varied_profiles(request) }
     }
 
-    #[cold]
-    fn with_values(&self, profile: Profile, request: Request) -> Result<Profile, OutOfMemory> {
+    fn varied_profiles(&self, request: Request) -> Result<Profiles, OutOfMemory> {
         let values = self.vary.iter().map(|value| value.evaluate(request));
         let values = values.collect::<Result<Vec<_>, _>>()?;
         // SAFETY: the values live as long as the request.
         let values: Vec<_> = values.into_iter().map(|value| unsafe { bytes(value) }).collect();
-        Ok(profile.and(&values))
+        Ok(self.profiles.map(|profile| match self.zone() {
+            Some(zone) => zone.profile(profile, &values),
+            // Without a cache it is compared with that of the same request alone.
+            None => profile.and(&values),
+        }))
     }
 
     /// Adds the `Host` that is sent with each introspection to what that depends on.
     pub fn ask_as(&mut self, host: &[u8]) {
-        self.question = self.question.and(&[host]);
-        self.profile = self.profile.and(&[host]);
+        self.profiles = self.profiles.map(|profile| profile.and(&[host]));
     }
 
     /// Whether the request is one for which `phantom_token_cache_bypass` asks to introspect afresh.

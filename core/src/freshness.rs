@@ -28,6 +28,20 @@ pub struct Policy {
     pub ignore_expires: bool,
 }
 
+impl Policy {
+    /// Bytes that no other policy has.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Self { valid, inactive_valid, max_valid, ignore_cache_control, ignore_expires } = *self;
+        let mut bytes = vec![ignore_cache_control.into(), ignore_expires.into()];
+        for time in [valid, inactive_valid, max_valid] {
+            bytes.push(time.is_some().into());
+            bytes.extend(time.unwrap_or_default().as_nanos().to_le_bytes());
+        }
+        bytes
+    }
+}
+
 /// Until when an answer received at `now` is fresh.
 ///
 /// The result is later than `now`, and never later than `exp` (the end of the JWT), than

@@ -1,7 +1,7 @@
 //! What an entry is found by.
 
 use siphasher::sip::SipHasher24;
-use siphasher::sip128;
+use siphasher::sip128::{self, Hasher128 as _};
 use std::fmt;
 use std::hash::Hasher;
 
@@ -12,14 +12,11 @@ use std::hash::Hasher;
 pub struct Profile(u64);
 
 impl Profile {
-    /// The profile of these parts, in this order. Each part is hashed with its length, so that
-    /// no two lists of parts run together. The same parts make the same profile after a reload.
+    /// The profile of these parts, in this order, of which none is chosen by clients. The same parts make
+    /// the same profile after a reload.
     pub fn new(parts: &[&[u8]]) -> Self {
         let mut hasher = SipHasher24::new();
-        for part in parts {
-            hasher.write_u64(part.len() as u64);
-            hasher.write(part);
-        }
+        write(&mut hasher, parts);
         Self(hasher.finish())
     }
 
@@ -121,6 +118,23 @@ impl TokenHasher {
         let hash = self.0.hash(token);
         TokenHash { high: hash.h1, low: hash.h2 }
     }
+
+    /// A profile under the secret; what is hashed for it is no token.
+    pub(super) fn profile(&self, profile: Profile, values: &[&[u8]]) -> Profile {
+        let mut hasher = self.0;
+        hasher.write_u8(0);
+        hasher.write_u64(profile.0);
+        write(&mut hasher, values);
+        Profile(hasher.finish128().h1)
+    }
+}
+
+/// Each part with its length, so that no two lists of parts run together.
+fn write(hasher: &mut impl Hasher, parts: &[&[u8]]) {
+    for part in parts {
+        hasher.write_u64(part.len() as u64);
+        hasher.write(part);
+    }
 }
 
 /// Maps the upper half of `hash` evenly to `0..count`.
@@ -148,6 +162,24 @@ mod tests {
             assert!(more[..index].iter().all(|other| other != one), "{index}");
         }
         assert_eq!(profile.and(&[b"b"]), profile.and(&[b"b"]));
+    }
+
+    #[test]
+    fn profiles_of_values_depend_on_them_on_the_profile_and_on_the_secret() {
+        let of = |secret, profile: &[&[u8]], values: &[&[u8]]| {
+            TokenHasher::new(&[secret; 16]).profile(Profile::new(profile), values)
+        };
+        let base = of(1, &[b"p"], &[b"a", b"b"]);
+        assert_eq!(of(1, &[b"p"], &[b"a", b"b"]), base);
+        for other in [
+            of(2, &[b"p"], &[b"a", b"b"]),
+            of(1, &[b"q"], &[b"a", b"b"]),
+            of(1, &[b"p"], &[b"ab", b""]),
+            of(1, &[b"p"], &[b"b", b"a"]),
+            of(1, &[b"p"], &[b"a"]),
+        ] {
+            assert_ne!(other, base);
+        }
     }
 
     #[test]

@@ -41,6 +41,12 @@ impl Zone {
         CacheKey::new(self.hasher.hash(token), profile)
     }
 
+    /// The profile of `profile` and of values that clients may choose: nobody who does not know the zone's
+    /// secret finds other values of the same profile.
+    pub fn profile(&self, profile: Profile, values: &[&[u8]]) -> Profile {
+        self.hasher.profile(profile, values)
+    }
+
     /// Looks for an answer that may be used at `now`. The JWT of an active token is put into
     /// `jwt`, in place of what was there; otherwise `jwt` means nothing.
     ///

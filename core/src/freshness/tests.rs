@@ -488,3 +488,21 @@ fn an_answer_that_must_be_revalidated_is_never_stale() {
         assert!(may_be_stale(&headers, &ignoring), "{value}");
     }
 }
+
+#[test]
+fn policies_that_differ_have_other_bytes() {
+    let second = Some(Duration::from_secs(1));
+    let policies = [
+        Policy::default(),
+        Policy { valid: second, ..Policy::default() },
+        Policy { valid: Some(Duration::ZERO), ..Policy::default() },
+        Policy { inactive_valid: second, ..Policy::default() },
+        Policy { max_valid: second, ..Policy::default() },
+        Policy { ignore_cache_control: true, ..Policy::default() },
+        Policy { ignore_expires: true, ..Policy::default() },
+    ];
+    for (index, policy) in policies.iter().enumerate() {
+        let others = &policies[..index];
+        assert!(others.iter().all(|other| other.to_bytes() != policy.to_bytes()), "{policy:?}");
+    }
+}
