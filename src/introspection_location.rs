@@ -19,16 +19,19 @@ pub struct Location {
     server: *const ngx_http_core_srv_conf_t,
     core: NonNull<ngx_http_core_loc_conf_t>,
     conf: NonNull<LocationConf>,
-    context: Context,
 }
 
 impl Location {
     /// The one that the parser merges.
-    pub fn merged(cf: &ngx_conf_t, conf: &mut LocationConf, context: Context) -> Option<Self> {
+    pub fn merged(cf: &ngx_conf_t, conf: &mut LocationConf) -> Option<Self> {
         let core: &ngx_http_core_loc_conf_t = NgxHttpCoreModule::location_conf(cf)?;
         let server: &ngx_http_core_srv_conf_t = NgxHttpCoreModule::server_conf(cf)?;
         let (core, conf) = (NonNull::from(core), NonNull::from(conf));
-        Some(Self { server: ptr::from_ref(server), core, conf, context })
+        Some(Self { server: ptr::from_ref(server), core, conf })
+    }
+
+    fn context(&self, cf: &ngx_conf_t) -> Context {
+        Context::new(cf, self.server, Some(self.core()), &self.conf_mut().begin)
     }
 
     fn core(&self) -> &ngx_http_core_loc_conf_t {
@@ -50,20 +53,25 @@ impl Location {
 
 /// Why an introspection location does not do what it is meant for.
 #[derive(Debug, thiserror::Error)]
-enum Warning<'a> {
+enum Warning {
     #[error(
         "introspection {0} is open to clients, whose requests are refused there: add \"internal\" to it"
     )]
-    Open(&'a Context),
+    Open(Context),
     #[error(
         "\"{1} updating\" in introspection {0} lets a revoked token live on: take \"{2}\" out of it, \
          since the module has a cache of its own"
     )]
-    StaleWhileUpdating(&'a Context, String, String),
+    StaleWhileUpdating(Context, String, String),
     #[error(
         "\"{1} off\" in introspection {0} keeps the token from the authorization server: take it out"
     )]
-    NoBody(&'a Context, String),
+    NoBody(Context, String),
+    #[error(
+        "which server introspection {0} asks may depend on the request: name the variables of its \
+         \"..._pass\" in \"phantom_token_cache_vary\", so that each has answers of its own"
+    )]
+    Variables(Context),
 }
 
 /// Tells each protected location what it has to know of its introspection location, and each
@@ -79,12 +87,13 @@ pub fn resolve(cf: &mut ngx_conf_t) -> Option<()> {
 }
 
 fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
-    let mut named: Vec<&Location> = Vec::new();
+    let mut named: Vec<(&Location, bool)> = Vec::new();
     for location in locations {
         let Protection::On(guard) = &mut location.conf_mut().protection else {
             continue;
         };
         let target = find(locations, &guard.endpoint);
+        let is_unvaried = guard.vary.is_empty();
         let passing = target.and_then(|target| Passing::of(cf, target.core()));
         guard.ignores_client_abort = passing.as_ref().is_some_and(Passing::ignores_client_abort);
         match (target, passing.as_ref().map(Passing::host)) {
@@ -96,11 +105,16 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
                 guard.vary.push(ComplexValue::compile(cf, b"$http_host")?);
             }
         }
-        let target = target.filter(|target| target.name() == &*guard.endpoint);
-        named.extend(target.filter(|target| !named.iter().any(|one| ptr::eq(*one, *target))));
+        let Some(target) = target.filter(|target| target.name() == &*guard.endpoint) else {
+            continue;
+        };
+        match named.iter_mut().find(|(one, _)| ptr::eq(*one, target)) {
+            Some((_, is_unvaried_for_any)) => *is_unvaried_for_any |= is_unvaried,
+            None => named.push((target, is_unvaried)),
+        }
     }
-    for location in named {
-        warn(cf, location);
+    for (location, is_unvaried) in named {
+        warn(cf, location, is_unvaried);
         location.conf_mut().protection.be_endpoint();
         let parts = locations
             .iter()
@@ -131,19 +145,24 @@ fn find<'a>(locations: &'a [Location], endpoint: &[u8]) -> Option<&'a Location> 
     })
 }
 
-fn warn(cf: &ngx_conf_t, location: &Location) {
-    let context = &location.context;
+/// Says what is wrong with an introspection location, for which some protected location does not say by
+/// which values its answers vary.
+fn warn(cf: &ngx_conf_t, location: &Location, is_unvaried: bool) {
     if location::is_open(location.core()) {
-        cf.warn(&Warning::Open(context));
+        cf.warn(&Warning::Open(location.context(cf)));
     }
     let Some(passing) = Passing::of(cf, location.core()) else {
         return;
     };
+    if passing.has_variables() && is_unvaried {
+        cf.warn(&Warning::Variables(location.context(cf)));
+    }
     if passing.serves_stale_while_updating() {
         let [use_stale, cache] = ["cache_use_stale", "cache"].map(|rest| passing.directive(rest));
-        cf.warn(&Warning::StaleWhileUpdating(context, use_stale, cache));
+        cf.warn(&Warning::StaleWhileUpdating(location.context(cf), use_stale, cache));
     }
     if !passing.passes_body() {
-        cf.warn(&Warning::NoBody(context, passing.directive("pass_request_body")));
+        let directive = passing.directive("pass_request_body");
+        cf.warn(&Warning::NoBody(location.context(cf), directive));
     }
 }

@@ -35,10 +35,8 @@ pub fn identity(cf: &mut ngx_conf_t) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// What to call the server being merged in a message: its first name, or where it listens.
-pub fn title(cf: &ngx_conf_t) -> String {
-    let server: Option<&ngx_http_core_srv_conf_t> = NgxHttpCoreModule::server_conf(cf);
-    let server: Server = server.map_or(ptr::null(), ptr::from_ref);
+/// What to call a server in a message: its first name, or where it listens.
+pub fn title(cf: &ngx_conf_t, server: Server) -> String {
     let name = server_names(server).first().map(name).unwrap_or_default();
     if !name.is_empty() {
         return format!("server \"{}\"", String::from_utf8_lossy(name));

@@ -1,9 +1,10 @@
 //! Why the configuration of a location is not accepted.
 
 use core::fmt;
+use core::ptr;
 
-use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
-use ngx::http::{HttpModuleLocationConf as _, NgxHttpCoreModule};
+use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t};
+use ngx::http::{HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule};
 use phantom_token_core::challenge::ChallengeSyntaxError;
 
 use crate::nginx::conf::Place;
@@ -82,10 +83,21 @@ impl Context {
     /// The one that the parser merges, whose block begins there.
     pub fn of(cf: &ngx_conf_t, begin: &Place) -> Self {
         let core: Option<&ngx_http_core_loc_conf_t> = NgxHttpCoreModule::location_conf(cf);
+        let server: Option<&ngx_http_core_srv_conf_t> = NgxHttpCoreModule::server_conf(cf);
+        Self::new(cf, server.map_or(ptr::null(), ptr::from_ref), core, begin)
+    }
+
+    /// That location of that server, which takes looking at all addresses that NGINX listens on.
+    pub fn new(
+        cf: &ngx_conf_t,
+        server: *const ngx_http_core_srv_conf_t,
+        core: Option<&ngx_http_core_loc_conf_t>,
+        begin: &Place,
+    ) -> Self {
         let location = core.map(location::name).unwrap_or_default();
         Self {
             location: String::from_utf8_lossy(location).into_owned(),
-            server: server::title(cf),
+            server: server::title(cf, server),
             begin: begin.clone(),
         }
     }

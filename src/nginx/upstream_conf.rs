@@ -64,6 +64,11 @@ impl<'a> Passing<'a> {
         })
     }
 
+    /// Whether the upstream depends on variables. The module that passes on is not known then.
+    pub fn has_variables(&self) -> bool {
+        self.upstream.is_none_or(|conf| conf.upstream.is_null())
+    }
+
     /// Whether a request goes on when its client closes its connection (`proxy_ignore_client_abort`).
     pub fn ignores_client_abort(&self) -> bool {
         self.upstream.is_some_and(|conf| conf.ignore_client_abort == 1)
@@ -97,6 +102,7 @@ impl<'a> Passing<'a> {
         match set {
             Some(Some(value)) if value.contains(&b'$') => Host::Variable(value),
             Some(Some(value)) => Host::Fixed(value),
+            Some(None) if self.has_variables() => Host::OfClient,
             // `$proxy_host`, the host in `proxy_pass`.
             Some(None) if self.prefix == PROXY => Host::Fixed(b""),
             Some(None) if self.upstream.is_some_and(|conf| conf.pass_request_headers == 0) => {

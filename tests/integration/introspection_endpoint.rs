@@ -63,6 +63,16 @@ fn a_client_does_not_get_into_one_by_way_of_another_location() {
 }
 
 #[test]
+fn an_error_page_for_a_client_that_is_kept_out_does_not_get_its_token() {
+    let gateway = gateway("", "error_page 403 /page; location /page { proxy_pass http://{api}; }");
+
+    gateway.get("/ask").bearer("opaque").send();
+
+    let page = gateway.api.only_request();
+    assert_eq!((page.target.as_str(), page.header("authorization")), ("/page", None));
+}
+
+#[test]
 fn subrequests_of_other_modules_get_into_one() {
     let gateway =
         gateway("internal;", "location /other { auth_request /ask; proxy_pass http://{api}; }");
@@ -139,6 +149,34 @@ fn what_is_wrong_with_one_is_a_warning_of_nginx_t() {
     }
 }
 
+#[test]
+fn a_server_that_depends_on_variables_is_a_warning_unless_answers_vary_by_them() {
+    for (vary, pass, is_warned) in [
+        ("", "http://$host/introspect", true),
+        ("", "http://127.0.0.1/realms/$host", true),
+        ("", "http://127.0.0.1/introspect", false),
+        ("phantom_token_cache_vary $host;", "http://$host/introspect", false),
+    ] {
+        let verdict = Nginx::builder()
+            .http(format!(
+                "server {{
+                     listen {{port}};
+                     location / {{
+                         phantom_token on;
+                         phantom_token_introspection_endpoint /ask;
+                         {vary}
+                     }}
+                     location = /ask {{ internal; proxy_pass {pass}; }}
+                 }}"
+            ))
+            .test();
+
+        assert!(verdict.accepted, "{}", verdict.output);
+        let warns = verdict.output.contains("name the variables of its \"..._pass\"");
+        assert_eq!(warns, is_warned, "{pass}: {}", verdict.output);
+    }
+}
+
 fn verdict(ask: &str) -> phantom_token_devkit::Verdict {
     let http = format!(
         "proxy_cache_path cache keys_zone=c:1m;
@@ -153,9 +191,11 @@ fn verdict(ask: &str) -> phantom_token_devkit::Verdict {
     Nginx::builder().http(http).test()
 }
 
+const PASS: &str = "proxy_pass http://{as}";
+
 /// Two tenants of one gateway, told apart by the name that the client asks for. An authorization server
 /// that knows them by `Host` answers each with a JWT of its own.
-fn answers_of_tenants(directives: &str) -> (Gateway, Vec<String>) {
+fn answers_of_tenants(directives: &str, pass: &str) -> (Gateway, Vec<String>) {
     let gateway = Gateway::with_http(&format!(
         "server {{
              listen 127.0.0.1:{{port}};
@@ -166,7 +206,7 @@ fn answers_of_tenants(directives: &str) -> (Gateway, Vec<String>) {
                  phantom_token_introspection_endpoint /ask;
                  proxy_pass http://{{api}};
              }}
-             location = /ask {{ internal; proxy_pass http://{{as}}; }}
+             location = /ask {{ internal; {pass}; }}
          }}"
     ));
     let answers = [1, 2].map(|number| Answer::jwt(&jwt(json!({"number": number}))).max_age(60));
@@ -189,12 +229,14 @@ fn get_from(gateway: &Gateway, host: &str) -> Response {
 
 #[test]
 fn answers_are_kept_apart_by_the_host_that_the_authorization_server_is_asked_as() {
-    for directives in [
-        "proxy_set_header Host $host;",
-        "proxy_set_header Host $http_host;",
-        "proxy_set_header host login.$host;",
+    for (directives, pass) in [
+        ("proxy_set_header Host $host;", PASS),
+        ("proxy_set_header Host $http_host;", PASS),
+        ("proxy_set_header host login.$host;", PASS),
+        ("set $upstream {as};", "proxy_pass http://$upstream/introspect"),
+        ("set $upstream {as};", "proxy_set_header Host $host; proxy_pass http://$upstream"),
     ] {
-        let (gateway, served) = answers_of_tenants(directives);
+        let (gateway, served) = answers_of_tenants(directives, pass);
 
         assert_eq!(gateway.authorization_server.count(), 2, "{directives}");
         assert_ne!(served[0], served[1], "{directives}");
@@ -207,7 +249,7 @@ fn answers_are_shared_by_hosts_that_the_authorization_server_does_not_see() {
     for directives in
         ["", "proxy_set_header Host login.example.com;", "proxy_set_header X-A $host;"]
     {
-        let (gateway, _) = answers_of_tenants(directives);
+        let (gateway, _) = answers_of_tenants(directives, PASS);
 
         assert_eq!(gateway.authorization_server.count(), 1, "{directives}");
     }
