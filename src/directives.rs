@@ -89,7 +89,7 @@ pub static mut COMMANDS: [ngx_command_t; 28] = [
     with_variables(c"phantom_token_cache_bypass", NGX_CONF_1MORE, |to, given| {
         once(&mut to.bypass, given.predicates()?)
     }),
-    located(c"phantom_token_cache_vary", NGX_CONF_1MORE, |to, given| {
+    with_variables(c"phantom_token_cache_vary", NGX_CONF_1MORE, |to, given| {
         once(&mut to.vary, given.complex_values()?)
     }),
     located(c"phantom_token_worker_cache", NGX_CONF_TAKE1, |to, given| {
@@ -200,7 +200,8 @@ unsafe extern "C" fn set_location(
     unsafe { set_with_variables(cf, cmd, conf) }
 }
 
-/// Who writes a `$` may take it for a variable, and would get a gateway with the client id `$id`.
+/// An operator who writes a `$` probably means a variable. Without a warning the client id would be
+/// the text `$id`.
 fn warn_of_dollar(cf: &ngx_conf_t, cmd: &ngx_command_t) {
     if cf.values().any(|value| value.contains(&b'$')) {
         cf.warn_here(

@@ -182,7 +182,7 @@ impl Introspection {
         if let Some(captured) = self.answer()
             && let Err(refusal) = self.conclude(&captured)
         {
-            log::renewal_failed(subrequest.main(), self.guard(), &refusal);
+            log::renewal_failed(subrequest, self.guard(), &refusal);
         }
     }
 

@@ -171,7 +171,7 @@ pub fn renewal_failed(request: Request, guard: &Guard, refusal: &Refusal) {
         level,
         request.log(),
         "phantom_token: not renewed in the background for location \"{}\": {}",
-        request.location_name(),
+        guard.location,
         refusal.reason(Some(guard.asked()))
     );
 }

@@ -10,7 +10,7 @@ use phantom_token_core::purge::Purge;
 use zeroize::Zeroizing;
 
 use crate::nginx::bits::request::REQUEST_BODY_IN_SINGLE_BUF;
-use crate::nginx::buffers::Chain;
+use crate::nginx::buffers::{Chain, Unreadable};
 use crate::nginx::rc;
 use crate::nginx::request::Request;
 use crate::nginx::response;
@@ -41,22 +41,24 @@ unsafe extern "C" fn on_body(r: *mut ngx_http_request_t) {
     let Some(request) = (unsafe { Request::new(r) }) else {
         return;
     };
-    let form = body(request);
-    let status = match form.as_deref().map(|form| Purge::parse(form)) {
-        Some(Ok(purge)) => {
-            purge_zones(request, &purge);
-            response::send(request, 200, JSON, br#"{"purged":true}"#)
-        }
-        Some(Err(error)) => {
-            let body = format!(r#"{{"code":"invalid_request","message":"{error}"}}"#);
-            response::send(request, 400, JSON, body.as_bytes())
-        }
-        None => response::send(
+    let status = match body(request) {
+        Ok(form) => match Purge::parse(&form) {
+            Ok(purge) => {
+                purge_zones(request, &purge);
+                response::send(request, 200, JSON, br#"{"purged":true}"#)
+            }
+            Err(error) => {
+                let body = format!(r#"{{"code":"invalid_request","message":"{error}"}}"#);
+                response::send(request, 400, JSON, body.as_bytes())
+            }
+        },
+        Err(NoForm::TooLarge) => response::send(
             request,
             413,
             JSON,
             br#"{"code":"invalid_request","message":"the body is too large"}"#,
         ),
+        Err(NoForm::Unreadable) => rc::INTERNAL_SERVER_ERROR,
     };
     // SAFETY: the handler left the request to us.
     unsafe { ngx_http_finalize_request(r, status) };
@@ -80,17 +82,27 @@ fn purge_zones(request: Request, purge: &Purge<'_>) {
     }
 }
 
-/// The body of the request, if it is not too large.
-fn body(request: Request) -> Option<Zeroizing<Vec<u8>>> {
+/// Why there is no body to read.
+enum NoForm {
+    TooLarge,
+    Unreadable,
+}
+
+impl From<Unreadable> for NoForm {
+    fn from(_: Unreadable) -> Self {
+        Self::Unreadable
+    }
+}
+
+fn body(request: Request) -> Result<Zeroizing<Vec<u8>>, NoForm> {
     let mut form = Zeroizing::new(Vec::new());
     // SAFETY: NGINX has read the body, and nobody else wants its buffers.
     let chain = unsafe { request.raw().request_body.as_ref().map(|body| Chain::new(body.bufs)) };
     for buffer in chain.into_iter().flat_map(Chain::buffers) {
-        if form.len().saturating_add(buffer.len()) > LARGEST_FORM
-            || buffer.append_to(&mut form).is_err()
-        {
-            return None;
+        if form.len().saturating_add(buffer.len()) > LARGEST_FORM {
+            return Err(NoForm::TooLarge);
         }
+        buffer.append_to(&mut form)?;
     }
-    Some(form)
+    Ok(form)
 }

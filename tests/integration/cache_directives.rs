@@ -6,7 +6,7 @@ use crate::verdict::{emerg_of, test_http};
 
 #[test]
 fn a_wrong_argument_is_an_emerg_that_names_the_directive() {
-    let table: [(&str, &[&str]); 9] = [
+    let table: [(&str, &[&str]); 10] = [
         ("phantom_token_cache_lock", &["", "maybe", "on off", "1"]),
         ("phantom_token_cache_lock_timeout", &["", "soon", "0", "-1s", "off", "2h", "1s 2s", "''"]),
         (
@@ -30,6 +30,7 @@ fn a_wrong_argument_is_an_emerg_that_names_the_directive() {
         ),
         ("phantom_token_cache_inactive_valid", &["", "soon", "-1s", "1s 2s", "''"]),
         ("phantom_token_cache_bypass", &[""]),
+        ("phantom_token_cache_vary", &[""]),
         (
             "phantom_token_worker_cache",
             &["", "many", "0", "-1", "1.5", "1k", "2000000", "1 2", "''"],
@@ -51,10 +52,12 @@ fn a_wrong_argument_is_an_emerg_that_names_the_directive() {
 
 #[test]
 fn an_unknown_variable_is_an_emerg_that_names_it() {
-    let verdict = test_location("phantom_token_cache_bypass $no_such_variable;");
+    for directive in ["phantom_token_cache_bypass", "phantom_token_cache_vary"] {
+        let verdict = test_location(&format!("{directive} $no_such_variable;"));
 
-    assert!(!verdict.accepted, "{}", verdict.output);
-    assert!(emerg_of(&verdict).contains("no_such_variable"), "{}", verdict.output);
+        assert!(!verdict.accepted, "{}", verdict.output);
+        assert!(emerg_of(&verdict).contains("no_such_variable"), "{}", verdict.output);
+    }
 }
 
 #[test]
@@ -66,6 +69,7 @@ fn a_directive_given_twice_is_an_emerg() {
         "phantom_token_cache_background_update on",
         "phantom_token_cache_inactive_valid 1s",
         "phantom_token_cache_bypass $arg_fresh",
+        "phantom_token_cache_vary $host",
         "phantom_token_worker_cache 1",
     ];
     for directive in table {
@@ -86,6 +90,7 @@ fn every_directive_is_accepted_where_it_may_stand() {
         phantom_token_cache_background_update on before=30s;
         phantom_token_cache_inactive_valid 10s;
         phantom_token_cache_bypass $arg_fresh $http_x_fresh;
+        phantom_token_cache_vary $host $arg_tenant;
         phantom_token_worker_cache 1048576;";
     let off = "
         phantom_token_cache_lock on;

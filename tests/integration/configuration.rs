@@ -293,8 +293,10 @@ fn a_dollar_where_there_are_no_variables_is_a_warning_that_does_not_print_the_va
         "{}",
         zone.output
     );
-    let variables = test_directives("phantom_token_cache_bypass $arg_fresh;");
-    assert!(!variables.output.contains("[warn]"), "{}", variables.output);
+    for directive in ["phantom_token_cache_bypass $arg_fresh;", "phantom_token_cache_vary $host;"] {
+        let variables = test_directives(directive);
+        assert!(!variables.output.contains("[warn]"), "{}", variables.output);
+    }
 }
 
 #[test]
