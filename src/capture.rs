@@ -23,7 +23,7 @@ pub struct Capture {
     head: Cell<Option<Head>>,
     body: Cell<Vec<u8>>,
     end: Cell<End>,
-    finished: Cell<Option<ngx_int_t>>,
+    finished: Cell<Option<(ngx_int_t, Source)>>,
 }
 
 /// The status and the headers of an answer.
@@ -97,9 +97,9 @@ impl Capture {
         }
     }
 
-    /// The subrequest was finalized.
-    pub fn finish(&self, status: ngx_int_t) {
-        self.finished.set(Some(status));
+    /// The subrequest was finalized; where an answer with that status would come from.
+    pub fn finish(&self, status: ngx_int_t, source: Source) {
+        self.finished.set(Some((status, source)));
     }
 
     /// Whether the subrequest was finalized.
@@ -109,9 +109,9 @@ impl Capture {
 
     /// The answer, once the subrequest was finalized.
     pub fn take(&self) -> Option<Captured> {
-        let finished = self.finished.get()?;
+        let (finished, source) = self.finished.get()?;
         let end = self.end.get();
-        let head = self.head.take().unwrap_or_else(|| Head::without_answer(finished));
+        let head = self.head.take().unwrap_or_else(|| Head::without_answer(finished, source));
         Some(Captured { head, body: self.body.take(), end })
     }
 }
@@ -130,7 +130,7 @@ impl Captured {
 
 impl Head {
     /// The subrequest ended with nothing but a return code.
-    fn without_answer(finished: ngx_int_t) -> Self {
+    fn without_answer(finished: ngx_int_t, source: Source) -> Self {
         let code = u16::try_from(finished)
             .ok()
             .filter(|code| u32::from(*code) >= NGX_HTTP_SPECIAL_RESPONSE);
@@ -138,7 +138,7 @@ impl Head {
         Self {
             status: status.unwrap_or(StatusCode::BAD_GATEWAY),
             headers: HeaderMap::new(),
-            source: Source::Nginx,
+            source,
             valid_until: None,
         }
     }

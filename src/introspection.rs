@@ -3,7 +3,7 @@
 use core::cell::{Cell, OnceCell};
 use core::ptr::NonNull;
 
-use nginx_sys::{ngx_int_t, ngx_log_t, ngx_str_t};
+use nginx_sys::{ngx_int_t, ngx_log_t, ngx_str_t, ngx_uint_t};
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::{self, OpaqueToken};
 use phantom_token_core::cache::{
@@ -118,19 +118,19 @@ impl Introspection {
     ///
     /// The request's memory is used up.
     pub fn take_head(&self, subrequest: Request) -> Result<(), OutOfMemory> {
-        let source = match upstream_cache::Entry::of(subrequest) {
-            Some(entry) if entry.is_source() => match self.owns(entry) {
-                true => Source::Upstream,
-                false => Source::UnboundCacheKey,
-            },
-            _ if subrequest.has_answer_of_upstream() => {
-                self.mark(subrequest)?;
-                Source::Upstream
-            }
-            _ => Source::Nginx,
-        };
-        self.capture.take_head(subrequest, source);
+        self.mark(subrequest)?;
+        let status = subrequest.raw().headers_out.status;
+        self.capture.take_head(subrequest, self.source(subrequest, status));
         Ok(())
+    }
+
+    /// Where an answer with this status comes from.
+    fn source(&self, subrequest: Request, status: ngx_uint_t) -> Source {
+        match upstream_cache::Entry::of(subrequest).filter(|entry| entry.is_source()) {
+            Some(entry) if !self.owns(entry) => Source::UnboundCacheKey,
+            _ if subrequest.has_answer_of_upstream(status) => Source::Upstream,
+            _ => Source::Nginx,
+        }
     }
 
     /// Marks an answer that NGINX is going to keep in its own cache, if it keeps it under a key that
@@ -140,7 +140,8 @@ impl Introspection {
     ///
     /// The request's memory is used up.
     pub fn mark(&self, subrequest: Request) -> Result<(), OutOfMemory> {
-        match upstream_cache::Entry::of(subrequest).filter(|entry| !self.is_bound(*entry)) {
+        let entry = upstream_cache::Entry::of(subrequest).filter(|entry| !entry.is_source());
+        match entry.filter(|entry| !self.is_bound(*entry)) {
             Some(entry) => entry.keep_with_etag(UNBOUND),
             None => Ok(()),
         }
@@ -175,7 +176,8 @@ impl Introspection {
         if self.is_finished() {
             return;
         }
-        self.capture.finish(finalized);
+        let status = ngx_uint_t::try_from(finalized).unwrap_or_default();
+        self.capture.finish(finalized, self.source(subrequest, status));
         if !self.background {
             return;
         }

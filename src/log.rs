@@ -5,7 +5,7 @@ use ngx::ngx_log_error;
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{CacheKey, InsertError};
 use phantom_token_core::freshness::{NotStored, Remedy};
-use phantom_token_core::refusal::{Refusal, Severity};
+use phantom_token_core::refusal::Refusal;
 
 use crate::conf::LocationConf;
 use crate::guard::Guard;
@@ -166,9 +166,8 @@ pub fn served_stale(request: Request, guard: &Guard, refusal: &Refusal) {
 
 /// A JWT in use could not be renewed.
 pub fn renewal_failed(request: Request, guard: &Guard, refusal: &Refusal) {
-    let level = level(refusal);
     ngx_log_error!(
-        level,
+        NGX_LOG_WARN,
         request.log(),
         "phantom_token: not renewed in the background for location \"{}\": {}",
         guard.location,
@@ -210,10 +209,7 @@ fn set_action(log: *mut ngx_log_t) {
     nginx::set_log_action(log, c"checking the token");
 }
 
+/// What an operator can mend is an error. A refused client alone is none.
 fn level(refusal: &Refusal) -> u32 {
-    match refusal.severity() {
-        Severity::Error => NGX_LOG_ERR,
-        Severity::Warn => NGX_LOG_WARN,
-        Severity::Info => NGX_LOG_INFO,
-    }
+    if refusal.status().is_client_error() { NGX_LOG_INFO } else { NGX_LOG_ERR }
 }

@@ -56,17 +56,6 @@ pub enum Refusal {
     NotConfigured,
 }
 
-/// How loud to log something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// An operator must fix it.
-    Error,
-    /// It passes by itself, but an operator should know.
-    Warn,
-    /// The client's doing.
-    Info,
-}
-
 impl Refusal {
     /// The status of the response.
     #[must_use]
@@ -158,16 +147,6 @@ impl Refusal {
     #[must_use]
     pub fn reason<'a>(&'a self, asked: Option<Asked<'a>>) -> Reason<'a> {
         Reason { refusal: self, asked }
-    }
-
-    /// How loud to log it.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        match self {
-            Self::IntrospectionFailed(failure) => failure.severity(),
-            Self::NotConfigured => Severity::Error,
-            _ => Severity::Info,
-        }
     }
 }
 
@@ -301,13 +280,6 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_client_is_no_reason_for_more_than_info() {
-        for refusal in refusals().iter().filter(|refusal| refusal.status().is_client_error()) {
-            assert_eq!(refusal.severity(), Severity::Info, "{refusal}");
-        }
-    }
-
-    #[test]
     fn the_reason_for_a_failure_names_what_would_mend_it_where_it_is_known_what_was_asked() {
         let refusal = Refusal::from(Failure::TooLarge);
         let asked = Asked { accept: "application/jwt", has_credential: true };
@@ -318,10 +290,5 @@ mod tests {
         assert_eq!(refusal.reason(None).to_string(), refusal.to_string());
         let refusal = Refusal::InactiveToken;
         assert_eq!(refusal.reason(Some(asked)).to_string(), refusal.to_string());
-    }
-
-    #[test]
-    fn a_location_without_an_endpoint_is_an_error() {
-        assert_eq!(Refusal::NotConfigured.severity(), Severity::Error);
     }
 }

@@ -113,11 +113,11 @@ impl Request {
         upstream.is_some_and(|upstream| !upstream.headers_in.x_accel_redirect.is_null())
     }
 
-    /// Whether an upstream has answered, or NGINX's own cache for it.
-    pub fn has_answer_of_upstream(self) -> bool {
+    /// Whether an upstream, or NGINX's own cache for it, has answered with this status.
+    pub fn has_answer_of_upstream(self, status: ngx_uint_t) -> bool {
         // SAFETY: an upstream lives as long as its request.
         let upstream = unsafe { self.raw().upstream.as_ref() };
-        upstream.is_some_and(|upstream| upstream.headers_in.status_n != 0)
+        upstream.is_some_and(|upstream| upstream.headers_in.status_n == status)
     }
 
     /// Whether the request has a body that the client may still be sending.

@@ -67,7 +67,7 @@ fn a_line_says_where_no_credential_is_sent() {
     let answers = [400, 401, 403, 302].map(Answer::status).into_iter().chain([invalid_client()]);
     for answer in answers {
         let line = line_about(answer.clone(), "");
-        assert!(line.contains("no client credential is sent"), "{answer:?}: {line}");
+        assert!(line.contains("this module sends no client credential"), "{answer:?}: {line}");
         assert!(line.contains("set phantom_token_client_credential"), "{answer:?}: {line}");
 
         let line = line_about(answer.clone(), CREDENTIAL);
@@ -173,6 +173,52 @@ fn a_line_says_where_nginx_itself_has_answered() {
 }
 
 #[test]
+fn a_line_says_so_where_nginx_throws_the_answer_of_the_server_away() {
+    for (status, expected) in [
+        (401, "the introspection answer has status 401: this module sends no client credential"),
+        (404, "the introspection answer has status 404"),
+        (429, "the authorization server is overloaded or down: it answered 429"),
+        (500, "the authorization server failed: it answered 500"),
+        (504, "the authorization server failed: it answered 504"),
+    ] {
+        let builder = Gateway::builder().server(
+            "proxy_intercept_errors on;
+             error_page 401 403 404 429 500 502 503 504 /page.html;
+             location / {
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /introspection;
+                 proxy_pass http://{api};
+             }
+             location = /page.html { return 200 page; }",
+        );
+
+        let gateway = builder.start();
+        gateway.authorization_server.answer_otherwise(move |_| Answer::status(status));
+        gateway.get("/").bearer("opaque").send();
+
+        let line = gateway.wait_for_log("refused in location");
+        assert!(line.contains(expected) && line.contains("[error]"), "{status}: {line}");
+    }
+}
+
+#[test]
+fn a_line_says_where_the_server_was_not_reached() {
+    let builder = Gateway::builder().server(
+        "location / {
+             phantom_token on;
+             phantom_token_introspection_endpoint /ask;
+             proxy_pass http://{api};
+         }
+         location = /ask { internal; proxy_pass http://127.0.0.1:1; }",
+    );
+
+    let line = line_of(builder, Answer::none());
+
+    assert!(line.contains("the authorization server cannot be reached"), "{line}");
+    assert!(line.contains("[error]"), "{line}");
+}
+
+#[test]
 fn a_limit_of_the_introspection_location_is_not_said_to_be_the_servers() {
     let gateway = Gateway::with_http(
         "limit_req_zone $binary_remote_addr zone=introspections:1m rate=1r/m;
@@ -198,7 +244,7 @@ fn a_limit_of_the_introspection_location_is_not_said_to_be_the_servers() {
     assert_eq!(response.status, 503);
     let line = gateway.wait_for_log("NGINX itself answered the introspection with 429");
     assert!(
-        line.contains("[warn]") && line.contains("a limit_req, limit_conn or return"),
+        line.contains("[error]") && line.contains("a limit_req, limit_conn or return"),
         "{line}"
     );
 }

@@ -339,7 +339,7 @@ fn a_failed_introspection_decides_the_status_and_the_log_names_the_reason() {
         (501, 502, "501"),
         (502, 502, "502"),
         (503, 503, "503"),
-        (504, 504, "in time"),
+        (504, 504, "it answered 504"),
         (201, 502, "201"),
         (206, 502, "206"),
         (304, 502, "304"),

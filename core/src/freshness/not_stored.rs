@@ -13,7 +13,7 @@ use crate::UnixTime;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NotStored {
     /// Neither the answer nor the configuration says for how long.
-    #[error("neither its Cache-Control nor its Expires says for how long")]
+    #[error("nothing in it that counts here says for how long")]
     NoLifetime,
     /// `Cache-Control: no-store`.
     #[error("its Cache-Control has no-store")]

@@ -60,7 +60,7 @@ pub struct Answer<'a> {
     pub token: &'a [u8],
     /// Where it comes from.
     pub source: Source,
-    /// Its status; 502 and 504 also stand for a server that was not reached or did not answer.
+    /// Its status. NGINX says 502 and 504 of a server that it did not reach, or that did not answer.
     pub status: StatusCode,
     /// Its header fields.
     pub headers: &'a HeaderMap,
@@ -224,21 +224,17 @@ pub fn decides(member: &str) -> bool {
 fn failed(status: StatusCode, answer: &Answer<'_>) -> Failure {
     let retry_after = || retry_after(answer.headers);
     match status {
-        status if answer.source == Source::Nginx && is_intended(status) => {
+        StatusCode::BAD_GATEWAY if answer.source == Source::Nginx => Failure::Unreachable,
+        StatusCode::GATEWAY_TIMEOUT if answer.source == Source::Nginx => Failure::Timeout,
+        status if answer.source == Source::Nginx => {
             Failure::NotAsked { status, retry_after: retry_after() }
         }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             Failure::Unavailable { status, retry_after: retry_after() }
         }
-        StatusCode::GATEWAY_TIMEOUT => Failure::Timeout,
         status if status.is_server_error() => Failure::ServerError(status),
         status => Failure::UnexpectedStatus { status, said: said(status, answer) },
     }
-}
-
-/// Whether NGINX answers so by itself because it is told to, not because something failed.
-fn is_intended(status: StatusCode) -> bool {
-    status.is_redirection() || status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE
 }
 
 /// What the body of an unexpected answer says of the reason.

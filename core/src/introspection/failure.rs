@@ -7,7 +7,6 @@ use thiserror::Error;
 
 use super::Asked;
 use crate::jwt::JwtError;
-use crate::refusal::Severity;
 
 mod said;
 
@@ -102,9 +101,12 @@ pub enum Failure {
         /// When to come again, if it said so in a valid way (RFC 9110 section 10.2.3).
         retry_after: Option<HeaderValue>,
     },
-    /// 500, 502 and other 5xx. NGINX says 502 too when there is nobody to connect to.
-    #[error("the authorization server failed or cannot be reached: status {}", .0.as_u16())]
+    /// 500 and other 5xx.
+    #[error("the authorization server failed: it answered {}", .0.as_u16())]
     ServerError(StatusCode),
+    /// There is nobody to connect to, or the connection broke before there was an answer.
+    #[error("the authorization server cannot be reached, or did not answer as HTTP says")]
+    Unreachable,
     /// NGINX answered by itself.
     #[error(
         "NGINX itself answered the introspection with {}, and did not ask the authorization server",
@@ -122,7 +124,7 @@ pub enum Failure {
          token"
     )]
     UnboundCacheKey,
-    /// 504, which NGINX says too when the authorization server does not answer in time.
+    /// The authorization server does not answer in time.
     #[error("the authorization server did not answer in time")]
     Timeout,
 }
@@ -136,18 +138,10 @@ impl Failure {
             Self::NotAsked { status, .. } if is_of_limit(*status) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Timeout | Self::ServerError(StatusCode::GATEWAY_TIMEOUT) => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             _ => StatusCode::BAD_GATEWAY,
-        }
-    }
-
-    /// How loud to log it: a warning if it passes by itself.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        match self {
-            Self::Unavailable { .. } | Self::ServerError(_) | Self::Timeout => Severity::Warn,
-            Self::NotAsked { status, .. } if is_of_limit(*status) => Severity::Warn,
-            _ => Severity::Error,
         }
     }
 
@@ -243,6 +237,13 @@ impl fmt::Display for Mend<'_> {
                 "a limit_req, limit_conn or return of the introspection location or of its server \
                  applies to introspections",
             ),
+            Failure::NotAsked { status: StatusCode::MOVED_PERMANENTLY, .. } => f.write_str(
+                "check that no return, if or rewrite of the introspection location or of its server \
+                 applies to introspections, and that the location has no slash at its end that \
+                 phantom_token_introspection_endpoint has not",
+            ),
+            Failure::NotAsked { status: StatusCode::INTERNAL_SERVER_ERROR, .. }
+            | Failure::Unreachable => f.write_str("the line before this one says why"),
             Failure::NotAsked { .. } => f.write_str(
                 "check that the introspection location has a proxy_pass, and that no return, if or \
                  rewrite, of its own or of its server, applies to introspections",
@@ -288,9 +289,9 @@ impl Mend<'_> {
             | StatusCode::LENGTH_REQUIRED
             | StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 f.write_str(
-                    "check that the question arrives: proxy_pass_request_body off, proxy_set_body \
-                     and proxy_method in the introspection location withhold the token, \
-                     proxy_pass_request_headers off withholds its Content-Type",
+                    "check that nothing in the introspection location keeps the question back: \
+                     proxy_pass_request_body off, proxy_set_body and proxy_method would withhold the \
+                     token, proxy_pass_request_headers off its Content-Type",
                 )?;
                 if self.asked.has_credential {
                     return f.write_str(" and the credential");
@@ -327,12 +328,13 @@ impl Mend<'_> {
     /// What else than the directive sends a credential, NGINX alone knows.
     fn credential(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.asked.has_credential {
-            "check the client credential, phantom_token_client_credential, which \
-             proxy_pass_request_headers off in the introspection location withholds, and whether the \
-             authorization server lets this client introspect"
+            "check phantom_token_client_credential, that proxy_pass_request_headers off in the \
+             introspection location does not withhold it, and that the authorization server lets this \
+             client introspect"
         } else {
-            "no client credential is sent but what proxy_set_header or proxy_ssl_certificate in the \
-             introspection location may send: set phantom_token_client_credential, or check those"
+            "this module sends no client credential: set phantom_token_client_credential in the protected \
+             location, unless proxy_set_header or proxy_ssl_certificate in the introspection location \
+             provides one"
         })
     }
 }

@@ -62,6 +62,7 @@ impl From<&Failure> for FailureCode {
                 Parts { detail, value, ..with_status(NOT_ASKED, *status) }
             }
             Failure::UnboundCacheKey => kind(UNBOUND_CACHE_KEY),
+            Failure::Unreachable => kind(UNREACHABLE),
             Failure::ServerError(status) => with_status(SERVER_ERROR, *status),
             Failure::Timeout => kind(TIMEOUT),
             Failure::Unreadable => kind(UNREADABLE),
@@ -96,6 +97,7 @@ impl From<FailureCode> for Failure {
             }
             NOT_ASKED => Self::NotAsked { status, retry_after: read_retry_after(detail, value) },
             UNBOUND_CACHE_KEY => Self::UnboundCacheKey,
+            UNREACHABLE => Self::Unreachable,
             TIMEOUT => Self::Timeout,
             UNREADABLE => Self::Unreadable,
             HTML_PAGE => Self::HtmlPage,
@@ -222,6 +224,7 @@ const TOKEN_TYPE_INVALID: u8 = 20;
 const NOT_BEFORE_INVALID: u8 = 21;
 const NOT_ASKED: u8 = 22;
 const UNBOUND_CACHE_KEY: u8 = 23;
+const UNREACHABLE: u8 = 24;
 
 const CHARACTER: u8 = 1;
 const PART_COUNT: u8 = 2;
@@ -276,6 +279,7 @@ mod tests {
             Failure::NotBeforeInvalid,
             Failure::NotAsked { status: StatusCode::MOVED_PERMANENTLY, retry_after: None },
             Failure::UnboundCacheKey,
+            Failure::Unreachable,
             unexpected(Said::Nothing),
             unexpected(Said::Page),
             unexpected(Said::Error { code: "invalid_client".into(), description: None }),

@@ -8,12 +8,13 @@ use crate::bearer::{self, OpaqueToken, TokenSyntax};
 /// Where an answer comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The authorization server, or what NGINX says in its place when it cannot be reached; or NGINX's
-    /// own cache of its answers, under a key that is bound to the token.
+    /// The authorization server, or NGINX's own cache of its answers, under a key that is bound to the
+    /// token.
     Upstream,
     /// NGINX's own cache, under a key that other tokens have, too.
     UnboundCacheKey,
-    /// NGINX alone, which asked nobody: a `return`, a limit, a file.
+    /// NGINX: it did not reach the authorization server, or was told to answer itself, by a `return`, a
+    /// limit or a file.
     Nginx,
 }
 

@@ -529,7 +529,7 @@ fn an_answer_out_of_a_cache_that_other_tokens_share_says_nothing() {
 
 #[test]
 fn what_nginx_is_told_to_answer_by_itself_is_no_answer_of_the_server() {
-    for status in [301, 302, 403, 404, 429, 503] {
+    for status in [301, 302, 403, 404, 429, 500, 503] {
         let Err(Failure::NotAsked { status: found, .. }) = from(Source::Nginx, status) else {
             panic!("{status} is not told apart");
         };
@@ -539,7 +539,7 @@ fn what_nginx_is_told_to_answer_by_itself_is_no_answer_of_the_server() {
 
 #[test]
 fn what_nginx_says_of_a_server_that_it_does_not_reach_is_the_servers_failure() {
-    assert_eq!(from(Source::Nginx, 502), Err(Failure::ServerError(StatusCode::BAD_GATEWAY)));
+    assert_eq!(from(Source::Nginx, 502), Err(Failure::Unreachable));
     assert_eq!(from(Source::Nginx, 504), Err(Failure::Timeout));
 }
 

@@ -45,6 +45,9 @@ fn all() -> Vec<Failure> {
         Failure::ServerError(StatusCode::BAD_GATEWAY),
         Failure::Timeout,
         Failure::UnboundCacheKey,
+        Failure::Unreachable,
+        not_asked(StatusCode::INTERNAL_SERVER_ERROR),
+        not_asked(StatusCode::NOT_FOUND),
         not_asked(StatusCode::MOVED_PERMANENTLY),
         not_asked(StatusCode::SERVICE_UNAVAILABLE),
         error(StatusCode::BAD_REQUEST, "invalid_client"),
@@ -52,38 +55,6 @@ fn all() -> Vec<Failure> {
     ];
     all.extend(statuses.map(|status| unexpected(StatusCode::from_u16(status).unwrap())));
     all
-}
-
-#[test]
-fn a_failure_that_passes_by_itself_is_a_warning() {
-    for failure in [
-        Failure::Unavailable { status: StatusCode::TOO_MANY_REQUESTS, retry_after: None },
-        Failure::ServerError(StatusCode::BAD_GATEWAY),
-        Failure::Timeout,
-        not_asked(StatusCode::TOO_MANY_REQUESTS),
-        not_asked(StatusCode::SERVICE_UNAVAILABLE),
-    ] {
-        assert_eq!(failure.severity(), Severity::Warn, "{failure}");
-    }
-}
-
-#[test]
-fn a_failure_that_needs_an_operator_is_an_error() {
-    for failure in [
-        Failure::Empty,
-        Failure::Truncated,
-        Failure::TooLarge,
-        Failure::Encoded,
-        Failure::NoJwt,
-        Failure::IntrospectionResponse,
-        Failure::UnboundCacheKey,
-        Failure::Jwt(JwtError::PartCount),
-        not_asked(StatusCode::MOVED_PERMANENTLY),
-        unexpected(StatusCode::UNAUTHORIZED),
-        unexpected(StatusCode::FOUND),
-    ] {
-        assert_eq!(failure.severity(), Severity::Error, "{failure}");
-    }
 }
 
 #[test]
@@ -100,6 +71,10 @@ fn what_would_mend_it_is_named() {
         (unexpected(StatusCode::FOUND), "a login page when the path or the credential is wrong"),
         (unexpected(StatusCode::FOUND), "or when their store fails"),
         (not_asked(StatusCode::MOVED_PERMANENTLY), "no return, if or rewrite"),
+        (not_asked(StatusCode::MOVED_PERMANENTLY), "no slash at its end"),
+        (not_asked(StatusCode::NOT_FOUND), "has a proxy_pass"),
+        (not_asked(StatusCode::INTERNAL_SERVER_ERROR), "the line before"),
+        (Failure::Unreachable, "the line before"),
         (not_asked(StatusCode::SERVICE_UNAVAILABLE), "a limit_req, limit_conn or return"),
         (Failure::UnboundCacheKey, "set proxy_cache_key $request_body"),
     ] {
@@ -133,7 +108,7 @@ fn where_no_credential_is_sent_the_line_says_so() {
         error(StatusCode::BAD_REQUEST, "invalid_request"),
     ] {
         let text = mend(&failure, Asked { has_credential: false, ..ASKED });
-        assert!(text.contains("no client credential is sent"), "{failure}: {text}");
+        assert!(text.contains("this module sends no client credential"), "{failure}: {text}");
         assert!(text.contains("set phantom_token_client_credential"), "{failure}: {text}");
     }
 }
