@@ -16,8 +16,8 @@ use crate::conf::{OnOptions, Protection};
 use crate::exchange::{exchange, resume};
 use crate::guard::{Guard, Profiles};
 use crate::introspection::Introspection;
-use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
+use crate::nginx::{location, rc};
 use crate::record::{Record, Refused, State};
 use crate::refusal::{self, refuse};
 use crate::{Module, grant, log, subrequest};
@@ -173,11 +173,11 @@ fn check_introspection(request: Request, introspection: &Introspection) -> ngx_i
         introspection.stop();
         return rc::INTERNAL_SERVER_ERROR;
     }
-    if request.is_in_open_location()
+    if request.core_location().is_some_and(location::is_open)
         && let Some(conf) = Module::location_conf(request.raw())
         && !matches!(conf.protection, Protection::Endpoint(_))
     {
-        log::not_internal(request, conf);
+        log::not_internal(request, conf, endpoint);
     }
     rc::DECLINED
 }

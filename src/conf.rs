@@ -5,7 +5,7 @@ mod error;
 
 use core::cell::Cell;
 use core::num::NonZeroUsize;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::Module;
 use crate::guard::{Guard, Profiles};
 use crate::introspection_location::Location;
 use crate::nginx::conf::{ComplexValue, ConfExt as _, Place, Predicates};
+use crate::nginx::request::ContentHandler;
 use crate::nginx::{WorkerCell, location};
 use crate::server;
 use crate::zone::{CacheZone, MainConf};
@@ -92,9 +93,19 @@ pub struct LocationConf {
     /// Where the block begins.
     pub begin: Place,
     pub settings: Settings,
+    /// The first directive there that says how a location is protected.
+    pub own: Option<(String, Place)>,
+    pub content: Option<Content>,
     pub protection: Protection,
     /// Whether this worker has warned of it as an introspection location that clients can reach.
     pub is_said_to_be_open: Cell<bool>,
+}
+
+/// A directive that has the module itself answer the requests of a location.
+pub struct Content {
+    pub directive: &'static str,
+    pub set: Place,
+    pub handler: ContentHandler,
 }
 
 /// Whether and how a location is protected.
@@ -128,6 +139,8 @@ impl LocationConf {
         Self {
             begin: cf.place(),
             settings: Settings::default(),
+            own: None,
+            content: None,
             protection: Protection::Off,
             is_said_to_be_open: Cell::new(false),
         }
@@ -140,6 +153,7 @@ impl LocationConf {
     ///
     /// What is wrong with which directive in which location.
     pub fn merge(&mut self, above: &Self, cf: &mut ngx_conf_t) -> Result<(), Box<MergeError>> {
+        self.check_content(cf).map_err(|cause| cause.at(cf, &self.begin))?;
         let names_endpoint = self.settings.endpoint.is_some();
         self.settings.inherit(&above.settings);
         if names_endpoint {
@@ -152,6 +166,19 @@ impl LocationConf {
             main.locations.extend(location);
         }
         Ok(())
+    }
+
+    /// A directive behind ours, as `proxy_pass`, takes the location over without a word.
+    fn check_content(&self, cf: &ngx_conf_t) -> Result<(), Cause> {
+        let Some(Content { directive, set, handler }) = &self.content else {
+            return Ok(());
+        };
+        let core: Option<&ngx_http_core_loc_conf_t> = NgxHttpCoreModule::location_conf(cf);
+        let handles = core.and_then(|core| core.handler);
+        if handles.is_some_and(|other| ptr::fn_addr_eq(other, *handler)) {
+            return Ok(());
+        }
+        Err(Cause { directive, set: set.clone(), problem: Problem::OtherContent })
     }
 
     fn warn_of_inherited_credential(&self, cf: &ngx_conf_t) {

@@ -15,7 +15,7 @@ use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
 
 use crate::Module;
-use crate::conf::{CredentialChoice, LocationConf, Settings};
+use crate::conf::{Content, CredentialChoice, LocationConf, Settings};
 use crate::nginx;
 use crate::nginx::conf::{self, ComplexValue, ConfExt as _, Place, Predicates};
 use crate::nginx::request::ContentHandler;
@@ -107,10 +107,13 @@ pub static mut COMMANDS: [ngx_command_t; 28] = [
         NGX_HTTP_MAIN_CONF_OFFSET,
         set_zone,
     ),
-    content(c"phantom_token_status", set_status),
-    content(c"phantom_token_purge", set_purge),
+    content(STATUS, set_status),
+    content(PURGE, set_purge),
     ngx_command_t::empty(),
 ];
+
+const STATUS: &CStr = c"phantom_token_status";
+const PURGE: &CStr = c"phantom_token_purge";
 
 /// Sets what one directive is for.
 type Setter = fn(&mut Settings, &mut Given<'_>) -> Result<(), SettingError>;
@@ -173,7 +176,7 @@ const fn with_variables(name: &'static CStr, arguments: u32, setter: Setter) -> 
 }
 
 const fn content(name: &'static CStr, set: Handler) -> ngx_command_t {
-    command(name, NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, 0, set)
+    command(name, NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, NGX_HTTP_LOC_CONF_OFFSET, set)
 }
 
 const fn command(name: &'static CStr, type_: u32, conf: usize, set: Handler) -> ngx_command_t {
@@ -225,46 +228,64 @@ unsafe extern "C" fn set_with_variables(
     };
     // SAFETY: only `located` makes commands that lead here, and it puts a setter there.
     let set = unsafe { mem::transmute::<*mut c_void, Setter>(cmd.post) };
+    let name = conf::directive_name(&cmd.name);
+    if name != "phantom_token" {
+        conf.own.get_or_insert_with(|| (name.to_owned(), cf.place()));
+    }
     match set(&mut conf.settings, &mut Given { cf, cmd }) {
         Ok(()) => NGX_CONF_OK,
         Err(SettingError::Logged) => NGX_CONF_ERROR,
         Err(SettingError::Duplicate) => conf::complaint(c"is duplicate"),
-        Err(error) => cf.refuse(conf::directive_name(&cmd.name), &error),
+        Err(error) => cf.refuse(name, &error),
     }
 }
 
 unsafe extern "C" fn set_status(
     cf: *mut ngx_conf_t,
     _cmd: *mut ngx_command_t,
-    _conf: *mut c_void,
+    conf: *mut c_void,
 ) -> *mut c_char {
-    set_content_handler(cf, status::handler)
+    // SAFETY: NGINX calls a setter so, as `set_content` has it.
+    unsafe { set_content(cf, conf, STATUS, status::handler) }
 }
 
 unsafe extern "C" fn set_purge(
     cf: *mut ngx_conf_t,
     _cmd: *mut ngx_command_t,
-    _conf: *mut c_void,
+    conf: *mut c_void,
 ) -> *mut c_char {
-    set_content_handler(cf, purge::handler)
+    // SAFETY: NGINX calls a setter so, as `set_content` has it.
+    unsafe { set_content(cf, conf, PURGE, purge::handler) }
 }
 
-fn set_content_handler(cf: *mut ngx_conf_t, handler: ContentHandler) -> *mut c_char {
-    // SAFETY: NGINX calls a setter with a parser.
-    let core: Option<&mut ngx_http_core_loc_conf_t> =
-        unsafe { cf.as_ref() }.and_then(NgxHttpCoreModule::location_conf_mut);
-    let Some(core) = core else {
+/// # Safety
+///
+/// The parser is NGINX's, and `conf` is the configuration of the location that it is in.
+unsafe fn set_content(
+    cf: *mut ngx_conf_t,
+    conf: *mut c_void,
+    directive: &'static CStr,
+    handler: ContentHandler,
+) -> *mut c_char {
+    // SAFETY: the caller's promise; `create_loc_conf` made the configuration.
+    let (Some(cf), Some(conf)) = (unsafe { (cf.as_ref(), conf.cast::<LocationConf>().as_mut()) })
+    else {
+        return NGX_CONF_ERROR;
+    };
+    let Some(core): Option<&mut ngx_http_core_loc_conf_t> =
+        NgxHttpCoreModule::location_conf_mut(cf)
+    else {
         return NGX_CONF_ERROR;
     };
     match core.handler {
         None => core.handler = Some(handler),
-        Some(other) if ptr::fn_addr_eq(other, handler as ContentHandler) => {
-            return c"is duplicate".as_ptr().cast_mut();
-        }
+        Some(other) if ptr::fn_addr_eq(other, handler) => return conf::complaint(c"is duplicate"),
         Some(_) => {
-            return c"stands beside another directive that answers requests".as_ptr().cast_mut();
+            return conf::complaint(c"stands beside another directive that answers requests");
         }
     }
+    let directive = directive.to_str().unwrap_or_default();
+    conf.content = Some(Content { directive, set: cf.place(), handler });
     NGX_CONF_OK
 }
 

@@ -1,6 +1,7 @@
 //! The locations that introspection endpoints name: found once a configuration is read.
 
 use core::ptr::{self, NonNull};
+use std::rc::Rc;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t};
 use ngx::http::{
@@ -10,7 +11,7 @@ use ngx::http::{
 
 use crate::Module;
 use crate::conf::{Context, LocationConf, Protection};
-use crate::nginx::conf::{ComplexValue, ConfExt as _};
+use crate::nginx::conf::{ComplexValue, ConfExt as _, Place};
 use crate::nginx::location;
 use crate::nginx::upstream_conf::{Host, Passing};
 
@@ -64,9 +65,19 @@ enum Warning {
     )]
     StaleWhileUpdating(Context, String, String),
     #[error(
-        "\"{1} off\" in introspection {0} keeps the token from the authorization server: take it out"
+        "\"{1} off\" holds in introspection {0}, and keeps the token from the authorization server: set \
+         it \"on\" there"
     )]
     NoBody(Context, String),
+    #[error(
+        "\"{1}\" in {2} has no effect in introspection {0}: it belongs in the location that is protected"
+    )]
+    OfNoEffect(Context, String, Place),
+    #[error(
+        "\"phantom_token_introspection_endpoint {1}\" of {0} leads to no location for it, so every token \
+         is an error: declare \"location = {1}\" with \"internal\""
+    )]
+    Nowhere(Context, String),
     #[error(
         "which server introspection {0} asks may depend on the request: name the variables of its \
          \"..._pass\" in \"phantom_token_cache_vary\", so that each has answers of its own"
@@ -88,11 +99,20 @@ pub fn resolve(cf: &mut ngx_conf_t) -> Option<()> {
 
 fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
     let mut named: Vec<(&Location, bool)> = Vec::new();
+    let mut lost: Vec<Rc<[u8]>> = Vec::new();
     for location in locations {
         let Protection::On(guard) = &mut location.conf_mut().protection else {
             continue;
         };
         let target = find(locations, &guard.endpoint);
+        if !location.name().is_empty()
+            && !leads_somewhere(locations, &guard.endpoint)
+            && !lost.contains(&guard.endpoint)
+        {
+            let endpoint = String::from_utf8_lossy(&guard.endpoint).into_owned();
+            cf.warn(&Warning::Nowhere(location.context(cf), endpoint));
+            lost.push(guard.endpoint.clone());
+        }
         let is_unvaried = guard.vary.is_empty();
         let passing = target.and_then(|target| Passing::of(cf, target.core()));
         guard.ignores_client_abort = passing.as_ref().is_some_and(Passing::ignores_client_abort);
@@ -137,11 +157,22 @@ fn find<'a>(locations: &'a [Location], endpoint: &[u8]) -> Option<&'a Location> 
     let of_name = whole().filter(|location| location.name() == endpoint).max_by_key(is_exact);
     of_name.or_else(|| {
         let above = whole().filter(|location| {
-            let name = location.name();
-            let is_above = name.len() > 1 && name.ends_with(b"/") && endpoint.starts_with(name);
-            is_above && !is_exact(location)
+            location::is_above(location.core(), endpoint) && !is_exact(location)
         });
         above.max_by_key(|location| location.name().len())
+    })
+}
+
+/// Whether NGINX may find a location for an endpoint that serves it. Which regular expressions match is
+/// not known.
+fn leads_somewhere(locations: &[Location], endpoint: &[u8]) -> bool {
+    locations.iter().any(|location| {
+        let (core, name) = (location.core(), location.name());
+        let is_found = match location::is_exact(core) {
+            true => endpoint == name,
+            false => location::is_pattern(core) || !name.is_empty() && endpoint.starts_with(name),
+        };
+        is_found && location::may_serve(core, endpoint)
     })
 }
 
@@ -150,6 +181,11 @@ fn find<'a>(locations: &'a [Location], endpoint: &[u8]) -> Option<&'a Location> 
 fn warn(cf: &ngx_conf_t, location: &Location, is_unvaried: bool) {
     if location::is_open(location.core()) {
         cf.warn(&Warning::Open(location.context(cf)));
+    }
+    if let (Protection::Off | Protection::NotConfigured, Some((directive, set))) =
+        (&location.conf_mut().protection, &location.conf_mut().own)
+    {
+        cf.warn(&Warning::OfNoEffect(location.context(cf), directive.clone(), set.clone()));
     }
     let Some(passing) = Passing::of(cf, location.core()) else {
         return;

@@ -10,7 +10,7 @@ use phantom_token_core::refusal::Refusal;
 use crate::conf::LocationConf;
 use crate::guard::Guard;
 use crate::nginx::request::Request;
-use crate::nginx::{self, WorkerCell};
+use crate::nginx::{self, WorkerCell, location};
 use crate::worker::now;
 
 /// One line for a refused request. NGINX adds the client, the server and the request.
@@ -32,7 +32,7 @@ pub fn out_of_memory(request: Request) {
     ngx_log_error!(
         NGX_LOG_ERR,
         request.log(),
-        "phantom_token: out of memory or subrequests in location \"{}\"",
+        "phantom_token: out of memory, or too many subrequests, in location \"{}\"",
         request.location_name()
     );
 }
@@ -55,7 +55,7 @@ pub fn astray(subrequest: Request, endpoint: &[u8]) {
         NGX_LOG_ERR,
         subrequest.log(),
         "phantom_token: introspection endpoint \"{}\" leads to location \"{}\": declare a location of \
-         that name, with \"internal\"",
+         that name, with \"internal\", and let no \"rewrite\" lead out of it",
         String::from_utf8_lossy(endpoint),
         subrequest.location_name()
     );
@@ -76,26 +76,33 @@ pub fn astray_copy(subrequest: Request) {
 /// A client that got into an introspection location.
 #[cold]
 pub fn client_in_endpoint(request: Request) {
+    let mend = if request.core_location().is_some_and(location::is_internal) {
+        "let no \"rewrite\", \"error_page\", \"try_files\" or X-Accel-Redirect lead there"
+    } else {
+        "add \"internal\" to it"
+    };
     ngx_log_error!(
         NGX_LOG_ERR,
         request.log(),
-        "phantom_token: a request of a client is refused in introspection location \"{}\": add \
-         \"internal\" to it, and let no \"rewrite\" lead there",
-        request.location_name()
+        "phantom_token: a request of a client is refused in introspection location \"{}\": {}",
+        request.location_name(),
+        mend
     );
 }
 
 /// Clients can ask the authorization server through the introspection location, with its credential.
 /// The administrator may want that, with `allow` and `deny`, so a worker says it once of a location.
 #[cold]
-pub fn not_internal(subrequest: Request, conf: &LocationConf) {
+pub fn not_internal(subrequest: Request, conf: &LocationConf, endpoint: &[u8]) {
     if conf.is_said_to_be_open.replace(true) {
         return;
     }
     ngx_log_error!(
         NGX_LOG_WARN,
         subrequest.log(),
-        "phantom_token: introspection location \"{}\" is open to clients, too: add \"internal\" to it",
+        "phantom_token: introspection endpoint \"{0}\" leads to location \"{1}\", which is open to \
+         clients, too: declare \"location = {0}\" with \"internal\"",
+        String::from_utf8_lossy(endpoint),
         subrequest.location_name()
     );
 }

@@ -17,7 +17,7 @@ use crate::nginx::event::Event;
 use crate::nginx::headers::HeadersIn;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
-use crate::nginx::{self, buffers, pool};
+use crate::nginx::{self, buffers, location, pool};
 use crate::variables;
 
 /// Starts the subrequest of an introspection with this form.
@@ -88,14 +88,9 @@ pub fn introspection_of(request: &Request) -> Option<&Introspection> {
     unsafe { callback.data.cast::<Introspection>().as_ref() }
 }
 
-/// Whether an introspection was led into a location that is not the endpoint's: the API, most
-/// likely, which must not be asked. The endpoint's has its name, or a longer path above it, or is
-/// one that no client's URI leads to, or a pattern.
+/// Whether an introspection was led into a location that it must not be served in.
 pub fn is_astray(subrequest: Request, endpoint: &[u8]) -> bool {
-    let location = subrequest.location_name().as_bytes();
-    let is_above = location.len() > 1 && location.ends_with(b"/") && endpoint.starts_with(location);
-    let is_hidden = subrequest.is_in_internal_location() || location.starts_with(b"@");
-    location != endpoint && !is_above && !is_hidden && !subrequest.is_in_pattern_location()
+    !subrequest.core_location().is_some_and(|core| location::may_serve(core, endpoint))
 }
 
 /// The introspection that a request is a copy of. NGINX makes one when it renews the introspection

@@ -35,6 +35,8 @@ pub enum Problem {
     NoEndpoint,
     /// It protects the endpoint of the location itself.
     OwnEndpoint,
+    /// It answers the requests of a location that another directive answers.
+    OtherContent,
     Challenge(ChallengeSyntaxError),
     Zone(ZoneError),
 }
@@ -64,6 +66,10 @@ impl fmt::Display for MergeError {
                 f,
                 "protects {context}, which is its own introspection endpoint: name another location, \
                  or, if it does lead to the authorization server, make it \"internal\""
+            ),
+            Problem::OtherContent => write!(
+                f,
+                "stands beside another directive that answers the requests of {context}: keep one of them"
             ),
             Problem::Challenge(error) => write!(f, "is invalid in {context}: {error}"),
             Problem::Zone(error) => write!(f, "is invalid in {context}: {error}"),

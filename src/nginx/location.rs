@@ -31,6 +31,20 @@ pub fn is_open(core: &ngx_http_core_loc_conf_t) -> bool {
     !is_internal(core) && (name(core).starts_with(b"/") || is_pattern(core))
 }
 
+/// Whether its name is a path above that one, which ends with a slash.
+pub fn is_above(core: &ngx_http_core_loc_conf_t, uri: &[u8]) -> bool {
+    let name = name(core);
+    name.len() > 1 && name.ends_with(b"/") && uri.starts_with(name)
+}
+
+/// Whether an introspection may be served there, that was sent to that endpoint: not where it is the API,
+/// most likely. The location has the endpoint's name, or is a path above it, or is one that no client's
+/// URI leads to, or a regular expression.
+pub fn may_serve(core: &ngx_http_core_loc_conf_t, endpoint: &[u8]) -> bool {
+    let is_hidden = is_internal(core) || name(core).starts_with(b"@");
+    name(core) == endpoint || is_above(core, endpoint) || is_hidden || is_pattern(core)
+}
+
 /// Whether it is a regular expression.
 #[cfg(ngx_feature = "pcre")]
 pub fn is_pattern(core: &ngx_http_core_loc_conf_t) -> bool {

@@ -166,21 +166,6 @@ impl Request {
         core::str::from_utf8(name).unwrap_or("?")
     }
 
-    /// Whether NGINX lets no client's URI lead to the location that the request is in.
-    pub fn is_in_internal_location(self) -> bool {
-        self.core_location().is_some_and(location::is_internal)
-    }
-
-    /// Whether a client's URI may lead to the location that the request is in.
-    pub fn is_in_open_location(self) -> bool {
-        self.core_location().is_some_and(location::is_open)
-    }
-
-    /// Whether the location that the request is in is a regular expression.
-    pub fn is_in_pattern_location(self) -> bool {
-        self.core_location().is_some_and(location::is_pattern)
-    }
-
     /// Whether there is an Authorization header beside the one that NGINX knows as such. NGINX refuses
     /// two of a client itself, but sends both on to an error page that it has for that; and another
     /// module may have added one.
@@ -194,7 +179,8 @@ impl Request {
         })
     }
 
-    fn core_location(&self) -> Option<&ngx_http_core_loc_conf_t> {
+    /// The location that the request is in.
+    pub fn core_location(&self) -> Option<&ngx_http_core_loc_conf_t> {
         NgxHttpCoreModule::location_conf(self.raw())
     }
 

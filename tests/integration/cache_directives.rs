@@ -132,6 +132,25 @@ fn status_and_purge_stand_in_locations_only() {
     }
 }
 
+#[test]
+fn status_and_purge_stand_beside_nothing_that_answers_requests() {
+    for directive in ["phantom_token_status", "phantom_token_purge"] {
+        for other in ["proxy_pass http://127.0.0.1:1", "stub_status"] {
+            for both in [format!("{directive}; {other};"), format!("{other}; {directive};")] {
+                let verdict = test_http(&format!(
+                    "server {{ listen {{port}}; location = /admin {{ {both} }} }}"
+                ));
+
+                assert!(!verdict.accepted, "{both}: {}", verdict.output);
+                let emerg = emerg_of(&verdict);
+                assert!(emerg.contains(&format!("\"{directive}\"")), "{emerg}");
+                assert!(emerg.contains("beside another directive that answers"), "{emerg}");
+                assert!(emerg.contains("nginx.conf:"), "{emerg}");
+            }
+        }
+    }
+}
+
 fn test_location(directives: &str) -> Verdict {
     test_http(&format!(
         "server {{

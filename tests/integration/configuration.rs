@@ -252,6 +252,7 @@ fn a_zone_that_no_protected_location_uses_is_a_warning_that_names_it_and_its_lin
              location / {{ phantom_token on; phantom_token_cache used; }}
              location /open {{ phantom_token_cache spare; }}
              location /uncached {{ phantom_token on; phantom_token_cache off; }}
+             location = /introspection {{ internal; }}
          }}",
         zones.display()
     ));
@@ -425,7 +426,13 @@ fn test_directives(directives: &str) -> Verdict {
         .filter(|(name, _)| !directives.replace(';', " ").starts_with(name))
         .map(|(_, directive)| directive)
         .collect();
-    test_http(&format!("server {{ listen {{port}}; location / {{ {needed} {directives} }} }}"))
+    test_http(&format!(
+        "server {{
+             listen {{port}};
+             location / {{ {needed} {directives} }}
+             location = /ask {{ internal; }}
+         }}"
+    ))
 }
 
 #[test]

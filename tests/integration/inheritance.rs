@@ -199,6 +199,8 @@ fn a_credential_that_another_endpoint_inherits_is_a_warning_where_it_was_set_bes
             "server {{
                  listen {{port}}; server_name api.example.com; {server}
                  location /things {{ phantom_token on; {location} }}
+                 location = /a {{ internal; }}
+                 location = /b {{ internal; }}
              }}"
         );
         let [http, text] = [http, &text].map(|text| text.replace("{credential}", CREDENTIAL));

@@ -22,11 +22,11 @@ fn gateway(ask: &str, others: &str) -> Gateway {
     ))
 }
 
-fn assert_kept_out(gateway: &Gateway, response: &Response) {
+fn assert_kept_out(gateway: &Gateway, response: &Response, mend: &str) {
     assert_eq!(response.status, 403);
     assert_eq!(gateway.authorization_server.count(), 0);
     let line = gateway.wait_for_log("is refused in introspection location \"/ask\"");
-    assert!(line.contains("[error]") && line.contains("\"internal\""), "{line}");
+    assert!(line.contains("[error]") && line.contains(mend), "{line}");
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_client_does_not_get_into_one_that_is_open() {
 
             let response = gateway.request("POST", target).body("token=stolen").send();
 
-            assert_kept_out(&gateway, &response);
+            assert_kept_out(&gateway, &response, "add \"internal\" to it");
         }
     }
 }
@@ -58,7 +58,7 @@ fn a_client_does_not_get_into_one_by_way_of_another_location() {
 
         let response = gateway.get("/way").bearer("mine").send();
 
-        assert_kept_out(&gateway, &response);
+        assert_kept_out(&gateway, &response, "\"try_files\" or X-Accel-Redirect lead there");
     }
 }
 
@@ -127,7 +127,14 @@ fn what_is_wrong_with_one_is_a_warning_of_nginx_t() {
             "internal; proxy_cache c; proxy_cache_use_stale error updating;",
             "\"proxy_cache_use_stale updating\" in introspection location \"/ask\"",
         ),
-        ("internal; proxy_pass_request_body off;", "\"proxy_pass_request_body off\""),
+        (
+            "internal; proxy_pass_request_body off;",
+            "\"proxy_pass_request_body off\" holds in introspection",
+        ),
+        (
+            "internal; phantom_token_cache_valid 5s; phantom_token_realm api;",
+            "\"phantom_token_cache_valid\" in ",
+        ),
     ];
     for (ask, expected) in table {
         let verdict = verdict(ask);
@@ -144,8 +151,40 @@ fn what_is_wrong_with_one_is_a_warning_of_nginx_t() {
         "internal;",
         "internal; proxy_cache c; proxy_cache_key $request_body;",
         "internal; proxy_cache_use_stale updating;",
+        "internal; phantom_token off;",
     ] {
         assert!(!verdict(ask).output.contains("[warn]"), "{ask}: {}", verdict(ask).output);
+    }
+}
+
+#[test]
+fn an_endpoint_that_leads_nowhere_is_a_warning() {
+    for (endpoint, location, is_warned) in [
+        ("/asks", "location = /ask { internal; return 404; }", true),
+        ("/ask", "location = /ask/ { internal; return 404; }", true),
+        ("ask", "location /ask { internal; return 404; }", true),
+        ("/ask/it", "location /ask { return 404; }", true),
+        ("/ask/it", "location /ask { internal; return 404; }", false),
+        ("/ask/it", "location /ask/ { return 404; }", false),
+        ("/ask", "location ~ ^/other { return 404; }", false),
+        ("ask", "location ask { return 404; }", false),
+    ] {
+        let verdict = Nginx::builder()
+            .http(format!(
+                "server {{
+                     listen {{port}};
+                     phantom_token_introspection_endpoint {endpoint};
+                     location / {{ phantom_token on; }}
+                     location /more {{ phantom_token on; }}
+                     {location}
+                 }}"
+            ))
+            .test();
+
+        assert!(verdict.accepted, "{}", verdict.output);
+        let said = format!("\"phantom_token_introspection_endpoint {endpoint}\" of location");
+        let warnings = verdict.output.matches(said.as_str()).count();
+        assert_eq!(warnings, usize::from(is_warned), "{endpoint}, {location}: {}", verdict.output);
     }
 }
 
