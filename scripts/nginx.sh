@@ -147,11 +147,27 @@ crate_source() {
 # Builds the module for the NGINX of a configured source into that folder. All these builds share one
 # folder of cargo's: what depends on NGINX is a small part of what there is to compile.
 build_module() {
-    local source=$1 build=$2 dest=$3 cargo_dir=$target_dir/nginx/cargo
+    local source=$1 build=$2 dest=$3 cargo_dir=$target_dir/nginx/cargo messages
     refuse_angie "$source"
+    messages=$cargo_dir/messages.json
+    mkdir -p "$cargo_dir"
     NGINX_SOURCE_DIR=$source NGINX_BUILD_DIR=$build \
-        without_paths cargo build --locked --release --target-dir "$cargo_dir" || return
+        without_paths cargo build --locked --release --target-dir "$cargo_dir" \
+        --message-format=json-render-diagnostics >"$messages" || return
     place_module "$cargo_dir/release/lib$module" "$dest"
+    place_compiler "$messages" "$dest"
+}
+
+# The folder that the build script of a package has written to, by the messages of a build.
+out_dir_of() {
+    local package=$1 messages=$2
+    sed -n "/\"reason\":\"build-script-executed\".*[#/]$package[@#]/s|.*\"out_dir\":\"\([^\"]*\)\".*|\1|p" "$messages"
+}
+
+# Leaves beside the module how C is compiled for its NGINX, for the modules that tests are made with.
+place_compiler() {
+    local messages=$1 dest=$2
+    place "$(out_dir_of ngx_http_phantom_token_module "$messages")/compiler.txt" "$dest/compiler.txt" 644
 }
 
 # Runs a command of cargo's that compiles under other names what lies in folders of this machine. The names
