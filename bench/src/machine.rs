@@ -11,7 +11,7 @@ pub fn description() -> Vec<(&'static str, String)> {
         ("commit", commit()),
         ("processor", processor()),
         ("memory", memory()),
-        ("kernel", output("uname", &["-sr"])),
+        ("kernel", kernel()),
         ("NGINX", nginx()),
         ("compiler", output("rustc", &["--version"])),
         ("valgrind", output("valgrind", &["--version"])),
@@ -23,6 +23,12 @@ pub fn nginx_version() -> Vec<u32> {
     let version = nginx();
     let numbers = version.split_ascii_whitespace().next().unwrap_or_default().split('.');
     numbers.filter_map(|number| number.parse().ok()).collect()
+}
+
+/// The version, without what the machine's owner calls it.
+fn kernel() -> String {
+    let kernel = output("uname", &["-sr"]);
+    kernel.split('-').next().unwrap_or_default().to_owned()
 }
 
 fn nginx() -> String {

@@ -166,7 +166,8 @@ fn an_answer_out_of_it_lives_no_longer_than_the_server_said() {
     assert_eq!(introspections_within_the_lifetime, 1);
 }
 
-/// `/` without a zone and `/zone` with one, both over an introspection location that has a `proxy_cache` with these directives.
+/// `/` without a zone and `/zone` with one, both over an introspection location that has a `proxy_cache`
+/// with these directives.
 fn caching(directives: &str) -> Gateway {
     Gateway::with_http(&format!(
         "proxy_cache_path cache keys_zone=answers:1m;

@@ -45,7 +45,7 @@ const CHUNKS_PER_BUCKET: usize = 8;
 /// At most one chunk in this many holds an inactive answer.
 const CHUNKS_PER_INACTIVE: u32 = 32;
 
-/// A shard has a flight for each of this many of its lines of memory: 79 flights in a shard of
+/// A shard has a flight for each of this many of its lines of memory: 78 flights in a shard of
 /// the default zone, which has 16 shards.
 const LINES_PER_FLIGHT: usize = 128;
 const MINIMUM_FLIGHTS: usize = 8;
