@@ -220,12 +220,7 @@ fn undecided(request: Request, status: ngx_int_t) -> ngx_int_t {
 }
 
 fn check_guarded(request: Request, guard: &Guard) -> Step {
-    // A subrequest with a record was authenticated by itself, and has its own Authorization.
-    if !request.is_main()
-        && Record::of(&request).is_none()
-        && let Some(inherited) = Record::inherited(&request)
-        && inherited.is_granted_for(guard.profiles(request)?.question)
-    {
+    if !request.is_main() && inherits_grant(request, guard)? {
         return Ok(rc::OK);
     }
     let record = Record::of_or_new(&request)?;
@@ -253,6 +248,19 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
         Ok(token) => exchange(request, record, guard, token, answer),
         Err(error) => refuse(request, record, Some(guard), &error.into()),
     }
+}
+
+/// Whether a subrequest goes on with the JWT of the request that it was made by. One with a record was
+/// authenticated by itself, and has its own Authorization.
+#[inline(never)]
+fn inherits_grant(request: Request, guard: &Guard) -> Result<bool, OutOfMemory> {
+    if Record::of(&request).is_some() {
+        return Ok(false);
+    }
+    let Some(inherited) = Record::inherited(&request) else {
+        return Ok(false);
+    };
+    Ok(inherited.is_granted_for(guard.profiles(request)?.question))
 }
 
 /// A preflight request never has a token (Fetch standard, section 4.8).

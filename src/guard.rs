@@ -124,11 +124,12 @@ impl Guard {
     /// # Errors
     ///
     /// The request's memory is used up.
-    #[inline]
+    #[inline(always)]
     pub fn profiles(&self, request: Request) -> Result<Profiles, OutOfMemory> {
         if self.vary.is_empty() { Ok(self.profiles) } else { self.varied_profiles(request) }
     }
 
+    #[inline(never)]
     fn varied_profiles(&self, request: Request) -> Result<Profiles, OutOfMemory> {
         let values = self.vary.iter().map(|value| value.evaluate(request));
         let values = values.collect::<Result<Vec<_>, _>>()?;
