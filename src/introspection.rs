@@ -301,6 +301,7 @@ impl Introspection {
             return Some(Landing::NotStored);
         };
         let may_be_stale =
+            credential: self.guard().credential.as_deref(),
             guard.use_stale.is_on() && freshness::may_be_stale(&head.headers, &guard.freshness);
         let stored = self.store(Entry {
             answer: Answer::Active(jwt.as_bytes()),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::crowd::{self, Crowd, assert_all};
 
-const CREDENTIAL: &str = "phantom_token_client_credential gateway secret;";
+const CREDENTIAL: &str = "phantom_token_client_credential gateway hush-4711;";
 
 /// The line about the answer, with these directives in the protected location.
 fn line_about(answer: Answer, directives: &str) -> String {
@@ -114,6 +114,7 @@ fn a_line_says_what_the_authorization_server_says_and_nothing_that_harms() {
         (said("line\r\nend \"quoted\" \\ t\u{f6}ken"), "(\"line??end ?quoted? ? t?ken\")"),
         (said("the token secret-opaque-token is strange"), "error \"invalid_client\": "),
         (said(&format!("not {jwt}, please")), "(\"not ... please\")"),
+        (said("the secret of gateway is not hush-4711"), "error \"invalid_client\": "),
         (error(404, json!({"error": "no_such_place"})), "404 and error \"no_such_place\""),
         (error(400, json!({"error": ["invalid_client"]})), "status 400: "),
         (Answer::status(404).body("404 page not found"), "status 404: "),

@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::failure::{Failure, Said};
+use super::request::ClientCredential;
 use super::source::Source;
 use crate::json::{self, Member};
 use crate::jwt::Jwt;
@@ -58,6 +59,8 @@ pub fn field(name: &[u8]) -> Option<&'static HeaderName> {
 pub struct Answer<'a> {
     /// The token that was asked about. What the answer repeats of it must not get into a log.
     pub token: &'a [u8],
+    /// What it was asked with. The same holds for that.
+    pub credential: Option<&'a ClientCredential>,
     /// Where it comes from.
     pub source: Source,
     /// Its status. NGINX says 502 and 504 of a server that it did not reach, or that did not answer.
@@ -83,7 +86,7 @@ pub enum Body<'a> {
 
 impl fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { token: _, source, status, headers, body } = self;
+        let Self { token: _, credential: _, source, status, headers, body } = self;
         let mut fields = f.debug_struct("Answer");
         fields.field("source", source).field("status", status);
         fields.field("headers", headers).field("body", body);
@@ -244,7 +247,9 @@ fn said(status: StatusCode, answer: &Answer<'_>) -> Said {
     }
     match answer.body {
         Body::Complete(body) if status.is_client_error() && !is_encoded(answer.headers) => {
-            Said::in_error_response(body, answer.token)
+            let credential = answer.credential.map(ClientCredential::secrets);
+            let secrets = credential.into_iter().flatten().chain([answer.token]);
+            Said::in_error_response(body, secrets)
         }
         _ => Said::Nothing,
     }

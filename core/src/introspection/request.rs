@@ -13,6 +13,7 @@ use crate::bearer::OpaqueToken;
 /// It is a secret: wiped from memory when dropped, and not printed by `Debug`.
 pub struct ClientCredential {
     header_value: Zeroizing<String>,
+    secret: Zeroizing<Vec<u8>>,
 }
 
 impl ClientCredential {
@@ -30,13 +31,19 @@ impl ClientCredential {
         let mut header_value = Zeroizing::new(String::with_capacity(capacity));
         header_value.push_str("Basic ");
         BASE64_STANDARD.encode_string(user_pass.as_bytes(), &mut header_value);
-        Self { header_value }
+        Self { header_value, secret: Zeroizing::new(secret.to_vec()) }
     }
 
     /// The value of the `Authorization` field: `Basic` and the encoded credential.
     #[must_use]
     pub fn header_value(&self) -> &str {
         &self.header_value
+    }
+
+    /// What must not be repeated anywhere: the secret as it is, and encoded with the id.
+    pub(super) fn secrets(&self) -> [&[u8]; 2] {
+        let encoded = self.header_value.strip_prefix("Basic ").unwrap_or_default();
+        [&self.secret, encoded.as_bytes()]
     }
 }
 

@@ -131,6 +131,7 @@ impl Simulation {
     fn verdict<'a>(&mut self, question: &Question, reply: &'a Reply) -> Result<Jwt<'a>, Refusal> {
         let answer = answers::Answer {
             token: b"",
+            credential: None,
             source: answers::Source::Upstream,
             status: reply.status,
             headers: &reply.headers,

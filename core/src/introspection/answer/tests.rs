@@ -34,7 +34,14 @@ fn ok_with<'a>(headers: &'a HeaderMap, body: &'a str) -> Result<Verdict<'a>, Fai
 }
 
 fn answer<'a>(status: StatusCode, headers: &'a HeaderMap, body: &'a [u8]) -> Answer<'a> {
-    Answer { token: TOKEN, source: Source::Upstream, status, headers, body: Body::Complete(body) }
+    Answer {
+        token: TOKEN,
+        credential: None,
+        source: Source::Upstream,
+        status,
+        headers,
+        body: Body::Complete(body),
+    }
 }
 
 fn failure(status: u16, headers: &HeaderMap) -> Failure {
@@ -336,6 +343,7 @@ fn an_incomplete_body_is_never_read() {
     {
         let answer = Answer {
             token: TOKEN,
+            credential: None,
             source: Source::Upstream,
             status: StatusCode::OK,
             headers: &NO_HEADERS,

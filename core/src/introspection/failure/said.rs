@@ -8,7 +8,7 @@ use crate::json::{self, Member};
 /// What the body of an answer says of why it is not what was asked for.
 ///
 /// The text is safe for a log: printable ASCII without quotes and backslashes, as RFC 6749 section 5.2
-/// has it, of bounded length, and nothing that may be a token.
+/// has it, of bounded length, and nothing that may be a token or the client's secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// Nothing that is understood.
@@ -25,15 +25,18 @@ pub enum Said {
 }
 
 impl Said {
-    /// Reads an error response to a question about `token`.
-    pub(in crate::introspection) fn in_error_response(body: &[u8], token: &[u8]) -> Self {
+    /// Reads an error response, of which nothing is taken that repeats a secret.
+    pub(in crate::introspection) fn in_error_response<'a>(
+        body: &[u8],
+        secrets: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Self {
         let Ok([error, description]) =
             json::members(body.trim_ascii_start(), ["error", "error_description"])
         else {
             return Self::Nothing;
         };
         let text = |member, longest| match member {
-            Member::String(text) => safe(&text, token, longest),
+            Member::String(text) => safe(&text, secrets.clone(), longest),
             _ => None,
         };
         match text(error, LONGEST_CODE) {
@@ -95,8 +98,12 @@ fn registered(code: &str) -> Option<&'static str> {
 }
 
 /// A text that may stand in a log, of not much more than `longest` bytes; nothing if it is empty, or
-/// repeats some of the token.
-fn safe(text: &str, token: &[u8], longest: usize) -> Option<String> {
+/// repeats some of a secret.
+fn safe<'a>(
+    text: &str,
+    mut secrets: impl Iterator<Item = &'a [u8]>,
+    longest: usize,
+) -> Option<String> {
     let mut safe = String::new();
     for word in text.split(' ') {
         if !safe.is_empty() {
@@ -111,19 +118,20 @@ fn safe(text: &str, token: &[u8], longest: usize) -> Option<String> {
         safe.extend(word.chars().map(printable));
     }
     let is_empty = safe.trim_ascii().is_empty();
-    (!is_empty && !repeats(safe.as_bytes(), token)).then_some(safe)
+    let repeats_one = secrets.any(|secret| repeats(safe.as_bytes(), secret));
+    (!is_empty && !repeats_one).then_some(safe)
 }
 
-/// Whether a short text has some of the token in it: all of a short one, or a run of a long one.
-fn repeats(text: &[u8], token: &[u8]) -> bool {
+/// Whether a short text has some of a secret in it: all of a short one, or a run of a long one.
+fn repeats(text: &[u8], secret: &[u8]) -> bool {
     let text = text.to_ascii_lowercase();
-    let token = token.to_ascii_lowercase();
-    if token.len() < TELLING_RUN {
-        return !token.is_empty() && text.windows(token.len()).any(|part| part == token);
+    let secret = secret.to_ascii_lowercase();
+    if secret.len() < TELLING_RUN {
+        return !secret.is_empty() && text.windows(secret.len()).any(|part| part == secret);
     }
     let mut runs: Vec<&[u8]> = text.windows(TELLING_RUN).collect();
     runs.sort_unstable();
-    token.windows(TELLING_RUN).any(|run| runs.binary_search(&run).is_ok())
+    secret.windows(TELLING_RUN).any(|run| runs.binary_search(&run).is_ok())
 }
 
 /// `%x20-21 / %x23-5B / %x5D-7E`
@@ -169,9 +177,10 @@ mod tests {
     use super::*;
 
     const TOKEN: &[u8] = b"b2b7a1c2-opaque-token";
+    const SECRET: &[u8] = b"S3cr3tPw!";
 
     fn said(body: &str) -> Said {
-        Said::in_error_response(body.as_bytes(), TOKEN)
+        Said::in_error_response(body.as_bytes(), [TOKEN, SECRET].into_iter())
     }
 
     fn error(code: &'static str, description: Option<&str>) -> Said {
@@ -224,6 +233,7 @@ mod tests {
             "unknown token B2B7A1C2-OPAQUE-TOKEN.",
             "unknown token b2b7a1c2-...",
             "unknown token ...que-token",
+            "client gateway with secret S3cr3tPw! is unknown",
         ] {
             let body = format!(r#"{{"error":"e","error_description":"{description}"}}"#);
             assert_eq!(said(&body), error("e", None), "{description}");
@@ -262,7 +272,10 @@ mod tests {
                 "error_description": format!("{before}{token}{after}"),
             });
             prop_assume!(!token.contains(['"', '\\']));
-            let said = Said::in_error_response(body.to_string().as_bytes(), token.as_bytes());
+            let said = Said::in_error_response(
+                body.to_string().as_bytes(),
+                [token.as_bytes()].into_iter(),
+            );
             prop_assert!(
                 matches!(said, Said::Nothing | Said::Error { description: None, .. }),
                 "{}",

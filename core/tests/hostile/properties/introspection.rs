@@ -84,7 +84,8 @@ pub fn check(input: &[u8]) {
         Some(SourceInput::Nginx) => Source::Nginx,
         Some(SourceInput::UnboundCacheKey) => Source::UnboundCacheKey,
     };
-    let answer = Answer { token: input.token, source, status, headers: &headers, body };
+    let answer =
+        Answer { token: input.token, credential: None, source, status, headers: &headers, body };
     let outcome = interpret(&answer, &JWT_MEMBERS, now);
 
     if source == Source::UnboundCacheKey {
