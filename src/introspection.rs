@@ -10,7 +10,7 @@ use phantom_token_core::cache::{
     Answer, Asked, CacheKey, Counter, Entry, InsertError, Landing, Ticket, Zone,
 };
 use phantom_token_core::freshness::{self, NotStored, Remedy};
-use phantom_token_core::introspection::{self as answers, Source, form_body, is_bound};
+use phantom_token_core::introspection::{self as answers, Mark, Source, form_body, is_bound};
 use phantom_token_core::jwt::Jwt;
 use phantom_token_core::refusal::Refusal;
 use zeroize::Zeroizing;
@@ -133,26 +133,22 @@ impl Introspection {
         }
     }
 
-    /// Marks an answer that NGINX is going to keep in its own cache, if it keeps it under a key that
-    /// other tokens have, too: the key may be bound to one of these.
+    /// Marks an answer that NGINX is going to keep in its own cache as that of the token.
     ///
     /// # Errors
     ///
     /// The request's memory is used up.
     pub fn mark(&self, subrequest: Request) -> Result<(), OutOfMemory> {
-        let entry = upstream_cache::Entry::of(subrequest).filter(|entry| !entry.is_source());
-        match entry.filter(|entry| !self.is_bound(*entry)) {
-            Some(entry) => entry.keep_with_etag(UNBOUND),
+        match upstream_cache::Entry::of(subrequest).filter(|entry| !entry.is_source()) {
+            Some(entry) => entry.keep_with_etag(Mark::of(self.authorization_bytes()).as_bytes()),
             None => Ok(()),
         }
     }
 
     fn owns(&self, entry: upstream_cache::Entry) -> bool {
-        entry.etag() != UNBOUND && self.is_bound(entry)
-    }
-
-    fn is_bound(&self, entry: upstream_cache::Entry) -> bool {
-        is_bound(&entry.key(), self.authorization_bytes(), self.guard().token_syntax)
+        let authorization = self.authorization_bytes();
+        is_bound(&entry.key(), authorization, self.guard().token_syntax)
+            && Mark::of(authorization).admits(entry.etag())
     }
 
     /// The client's Authorization, which holds the token.
@@ -398,6 +394,3 @@ impl Drop for Introspection {
         self.abandon();
     }
 }
-
-/// The `ETag` of answers in NGINX's own cache that must not be taken out of it.
-const UNBOUND: &[u8] = b"\"phantom_token: not bound to a token\"";

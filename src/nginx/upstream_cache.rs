@@ -70,14 +70,14 @@ mod some {
         /// # Errors
         ///
         /// The request's memory is used up.
-        pub fn keep_with_etag(self, etag: &'static [u8]) -> Result<(), OutOfMemory> {
+        pub fn keep_with_etag(self, etag: &[u8]) -> Result<(), OutOfMemory> {
             // SAFETY: null, or lives as long as the request.
             let Some(upstream) = (unsafe { self.request.raw().upstream.as_mut() }) else {
                 return Ok(());
             };
             // SAFETY: pointers and numbers.
             let header: &mut ngx_table_elt_t = unsafe { pool::zeroed(self.request) }?;
-            header.value = nginx::string(etag);
+            header.value = self.request.join(&[etag])?;
             upstream.headers_in.etag = header;
             Ok(())
         }
@@ -123,7 +123,7 @@ mod none {
             match self.0 {}
         }
 
-        pub fn keep_with_etag(self, _etag: &'static [u8]) -> Result<(), OutOfMemory> {
+        pub fn keep_with_etag(self, _etag: &[u8]) -> Result<(), OutOfMemory> {
             match self.0 {}
         }
     }

@@ -108,6 +108,35 @@ fn a_renewal_in_the_background_does_not_help_such_a_token_either() {
 }
 
 #[test]
+fn a_key_that_has_two_tokens_gives_neither_the_answer_of_the_other() {
+    const ALICE: &str = "alice-5c1e0f73-93d6";
+    for (key, target, x) in [
+        ("$request_uri", "/?token=alice-5c1e0f73-93d6&token=zzzbogus", ""),
+        ("\"k $http_x\"", "/", "Bearer alice-5c1e0f73-93d6 Bearer zzzbogus"),
+    ] {
+        let gateway = caching(&format!("proxy_cache_key {key};"));
+        gateway.activate(ALICE);
+        let get = |token| gateway.get(target).bearer(token).header("X", x).send().status;
+
+        assert_eq!([ALICE, ALICE, "zzzbogus"].map(get), [200, 200, 502], "{key}");
+
+        gateway.wait_for_log(LINE);
+        assert_eq!(gateway.authorization_server.count(), 1);
+    }
+}
+
+#[test]
+fn a_token_that_begins_as_another_does_not_get_its_answer_by_what_else_is_in_the_key() {
+    let gateway = caching("proxy_cache_key $request_body$http_x;");
+    gateway.activate("goodlonger");
+
+    assert_eq!(gateway.get("/").bearer("goodlonger").send().status, 200);
+    let response = gateway.get("/").bearer("goo").header("X", "dlonger").send();
+
+    assert_eq!(response.status, 502);
+}
+
+#[test]
 fn a_large_jwt_comes_out_of_it_whole() {
     let gateway = caching("proxy_cache_key $request_body;");
     let jwt = jwt_of_length(an_hour_of_claims(), 60 * 1024);

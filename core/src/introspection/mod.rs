@@ -11,4 +11,4 @@ pub use answer::{Answer, Body, OtherToken, Verdict, decides, field, field_value,
 pub use failure::{Failure, Mend, Said};
 pub use failure_code::FailureCode;
 pub use request::{Asked, ClientCredential, form_body};
-pub use source::{Source, is_bound};
+pub use source::{Mark, Source, is_bound};

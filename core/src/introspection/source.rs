@@ -1,6 +1,9 @@
 //! Where an introspection answer comes from.
 
+use std::fmt::Write as _;
+
 use memchr::memmem;
+use sha2::{Digest as _, Sha256};
 
 use super::form_body;
 use crate::bearer::{self, OpaqueToken, TokenSyntax};
@@ -23,8 +26,8 @@ pub enum Source {
 /// has it between characters that no token may have, if it is of 16 characters or more. That a text is
 /// somewhere in a key does not do: a key of `/_introspect` has the token `introspect`.
 ///
-/// Anyone can send a token that is part of a key, so this must hold for the token that an answer was
-/// stored for, and for the one that it is used for.
+/// Anyone can send a token that is part of a key, and make a key that has two tokens in it out of what
+/// else a key has of the request. So an answer is kept with a [`Mark`], too.
 #[must_use]
 pub fn is_bound(key: &[u8], authorization: &[u8], syntax: TokenSyntax) -> bool {
     let Ok(token) = bearer::parse(Some(authorization), syntax) else {
@@ -39,6 +42,40 @@ fn is_or_names(key: &[u8], token: OpaqueToken<'_>, syntax: TokenSyntax) -> bool 
     let mut words = key.split(|&byte| !syntax.has(byte));
     key == token || token.len() >= MIN_LENGTH && words.any(|word| word == token)
 }
+
+/// An `ETag` that tells whose answer it is that NGINX keeps in a cache of its own: it has the SHA-256 of
+/// the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark(String);
+
+impl Mark {
+    /// That of the token in this value of an `Authorization` field.
+    #[must_use]
+    pub fn of(authorization: &[u8]) -> Self {
+        let mut mark = String::with_capacity(BEGIN.len().saturating_add(2 * 32 + 1));
+        mark.push_str(BEGIN);
+        for byte in Sha256::digest(bearer::text(authorization)) {
+            _ = write!(mark, "{byte:02x}");
+        }
+        mark.push('"');
+        Self(mark)
+    }
+
+    /// As it is kept.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// Whether an answer that was kept with this `ETag` may be about the token: it is its own mark, or none
+    /// at all, since the answer was kept before this module came.
+    #[must_use]
+    pub fn admits(&self, etag: &[u8]) -> bool {
+        !etag.starts_with(BEGIN.as_bytes()) || etag == self.as_bytes()
+    }
+}
+
+const BEGIN: &str = "\"phantom_token:";
 
 /// In characters; what is shorter may be a word of a URL.
 const MIN_LENGTH: usize = 16;
@@ -87,6 +124,20 @@ mod tests {
             let authorization = format!("Bearer {token}");
             assert!(!is_bound(key.as_bytes(), authorization.as_bytes(), B64token), "{key}");
         }
+    }
+
+    #[test]
+    fn a_mark_is_that_of_one_token() {
+        let mark = Mark::of(b"Bearer abc");
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(mark.as_bytes(), format!("\"phantom_token:{sha256}\"").as_bytes());
+
+        assert!(mark.admits(mark.as_bytes()));
+        assert!(mark.admits(b"") && mark.admits(b"\"of a server\""));
+        assert!(!mark.admits(Mark::of(b"Bearer abd").as_bytes()));
+        assert!(!mark.admits(b"\"phantom_token: not bound to a token\""));
+        // However the scheme is written.
+        assert_eq!(Mark::of(b"bearer  abc"), mark);
     }
 
     #[test]
