@@ -26,6 +26,7 @@ use crate::nginx::conf::{ComplexValue, ConfExt as _, Place, Predicates};
 use crate::nginx::request::ContentHandler;
 use crate::nginx::{WorkerCell, location};
 use crate::server;
+use crate::vary::Vary;
 use crate::zone::{CacheZone, MainConf};
 pub use credential::CredentialChoice;
 use credential::InheritedCredential;
@@ -287,7 +288,7 @@ impl Settings {
             use_stale: self.use_stale.unwrap_or_default(),
             background_update: self.background_update.flatten(),
             bypass: self.bypass,
-            vary: self.vary.as_deref().unwrap_or_default().to_vec(),
+            vary: Vary::default(),
             ignores_client_abort: false,
             uses_worker_cache: worker_cache.is_some(),
             location: location_name(cf),

@@ -12,10 +12,11 @@ use phantom_token_core::introspection::{Asked, ClientCredential};
 use phantom_token_core::stale::UseStale;
 
 use crate::conf::OnOptions;
-use crate::nginx::conf::{ComplexValue, Predicates};
+use crate::nginx::WorkerCell;
+use crate::nginx::conf::Predicates;
 use crate::nginx::request::{OutOfMemory, Request};
-use crate::nginx::{WorkerCell, bytes};
 use crate::record::Record;
+use crate::vary::Vary;
 use crate::worker::{self, now};
 use crate::zone::CacheZone;
 
@@ -37,7 +38,7 @@ pub struct Guard {
     pub profiles: Profiles,
     /// What the profiles of a request depend on beside these: the `Host` that is sent, and the values
     /// of `phantom_token_cache_vary`.
-    pub vary: Vec<ComplexValue>,
+    pub vary: Vary,
     /// Whether an introspection goes on when its client closes its connection.
     pub ignores_client_abort: bool,
     /// Whether requests for one token wait for one introspection, and how long.
@@ -131,20 +132,27 @@ impl Guard {
 
     #[inline(never)]
     fn varied_profiles(&self, request: Request) -> Result<Profiles, OutOfMemory> {
-        let values = self.vary.iter().map(|value| value.evaluate(request));
-        let values = values.collect::<Result<Vec<_>, _>>()?;
-        // SAFETY: the values live as long as the request.
-        let values: Vec<_> = values.into_iter().map(|value| unsafe { bytes(value) }).collect();
-        Ok(self.profiles.map(|profile| match self.zone() {
-            Some(zone) => zone.profile(profile, &values),
-            // Without a cache it is compared with that of the same request alone.
-            None => profile.and(&values),
-        }))
+        self.vary.hashed(request, |values| {
+            self.profiles.map(|profile| match self.zone() {
+                Some(zone) => zone.profile(profile, values),
+                // Without a cache it is compared with that of the same request alone.
+                None => profile.and(values),
+            })
+        })
     }
 
     /// Adds the `Host` that is sent with each introspection to what that depends on.
     pub fn ask_as(&mut self, host: &[u8]) {
         self.profiles = self.profiles.map(|profile| profile.and(&[host]));
+    }
+
+    /// Takes the values of a request that its introspection depends on. What stands for one value in one
+    /// location may stand for another in the next.
+    pub fn ask_by(&mut self, vary: Vary) {
+        if !vary.is_empty() {
+            self.profiles = self.profiles.map(|profile| profile.and(&vary.texts()));
+        }
+        self.vary = vary;
     }
 
     /// Whether the request is one for which `phantom_token_cache_bypass` asks to introspect afresh.

@@ -7,7 +7,7 @@ use nginx_sys::{ngx_int_t, ngx_log_t, ngx_str_t, ngx_uint_t};
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::{self, OpaqueToken};
 use phantom_token_core::cache::{
-    Answer, Asked, CacheKey, Counter, Entry, InsertError, Landing, Ticket, Zone,
+    Answer, Asked, CacheKey, Counter, Entry, InsertError, Landing, Profile, Ticket, Zone,
 };
 use phantom_token_core::freshness::{self, NotStored, Remedy};
 use phantom_token_core::introspection::{self as answers, Mark, Source, form_body, is_bound};
@@ -39,6 +39,10 @@ pub struct Introspection {
     asked_ms: u64,
     /// Its place among all questions of the zone.
     order: Option<Asked>,
+    /// What of the client's request decides whom it asks, and may be another thing here.
+    unsettled: Option<Profile>,
+    /// Whether it was another thing here: then it is not the question that its key stands for.
+    is_other: Cell<bool>,
     /// For whom else it is asked.
     ticket: Cell<Option<Ticket>>,
     /// Nobody waits for it.
@@ -87,6 +91,8 @@ pub fn start<'a>(
         asked_ms: monotonic_ms(),
         order: guard.zone().map(Zone::ask),
         ticket: Cell::new(purpose.ticket),
+        unsettled: guard.vary.unsettled(request)?,
+        is_other: Cell::new(false),
         background,
         ready: Cell::new(false),
         error_noted: Cell::new(false),
@@ -174,6 +180,11 @@ impl Introspection {
         }
         let status = ngx_uint_t::try_from(finalized).unwrap_or_default();
         self.capture.finish(finalized, self.source(subrequest, status));
+        if let Some(known) = self.unsettled {
+            let is_same =
+                matches!(self.guard().vary.unsettled(subrequest), Ok(Some(here)) if here == known);
+            self.is_other.set(!is_same);
+        }
         if !self.background {
             return;
         }
@@ -268,6 +279,10 @@ impl Introspection {
     }
 
     fn verdict<'a>(&'a self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
+            _ if self.is_other.get() => {
+                self.say_not_storable(NotStored::OtherQuestion, || None);
+                Some(Landing::NotStored)
+            }
         let head = &captured.head;
         let answer = answers::Answer {
             token: bearer::text(self.authorization_bytes()),

@@ -13,6 +13,8 @@ use crate::Module;
 use crate::conf::{Context, LocationConf, Protection};
 use crate::nginx::conf::{ComplexValue, ConfExt as _, Place};
 use crate::nginx::location;
+use crate::nginx::{location, variables};
+use crate::vary::Vary;
 use crate::nginx::upstream_conf::{Host, Passing};
 
 /// A location, or a server outside of any, as NGINX has merged it.
@@ -79,8 +81,9 @@ enum Warning {
     )]
     Nowhere(Context, String),
     #[error(
-        "which server introspection {0} asks may depend on the request: name the variables of its \
-         \"..._pass\" in \"phantom_token_cache_vary\", so that each has answers of its own"
+        "whom introspection {0} asks may depend on the request: name what it depends on in \
+         \"phantom_token_cache_vary\", so that each has answers of its own (not what that location sets, but \
+         what it is made of)"
     )]
     Variables(Context),
 }
@@ -113,17 +116,34 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
             cf.warn(&Warning::Nowhere(location.context(cf), endpoint));
             lost.push(guard.endpoint.clone());
         }
-        let is_unvaried = guard.vary.is_empty();
+        let given = location.conf_mut().settings.vary.clone().unwrap_or_default();
+        let mut vary = Vary::default();
+        for &value in &*given {
+            match value.variables().any(|name| variables::may_change(cf, name)) {
+                true => vary.add_unsettled(value),
+                false => vary.add(value),
+            }
+        }
         let passing = target.and_then(|target| Passing::of(cf, target.core()));
         guard.ignores_client_abort = passing.as_ref().is_some_and(Passing::ignores_client_abort);
-        match (target, passing.as_ref().map(Passing::host)) {
-            (Some(_), None) => {}
-            (_, Some(Host::Fixed(host))) => guard.ask_as(host),
-            (_, Some(Host::Variable(host))) => guard.vary.push(ComplexValue::compile(cf, host)?),
+        let hosts: &[&[u8]] = match (target, passing.as_ref().map(Passing::host)) {
+            (Some(_), None) => &[],
+            (_, Some(Host::Fixed(host))) => {
+                guard.ask_as(host);
+                &[]
+            (_, Some(Host::Variable(host))) => &[host],
             // What is not known is taken for what may be.
-            (None, None) | (_, Some(Host::OfClient)) => {
-                guard.vary.push(ComplexValue::compile(cf, b"$http_host")?);
+            (None, None) | (_, Some(Host::OfClient)) => &[b"$http_host"],
+        };
+        for host in hosts {
+            vary.add_unsettled(ComplexValue::compile(cf, host)?);
+        }
+        // The client may name another host in its URI than in its field, and by HTTP/3 it has none of these.
+        if !hosts.is_empty() && passing.as_ref().is_none_or(Passing::has_variables) {
+            vary.add(ComplexValue::compile(cf, b"$host")?);
             }
+        guard.ask_by(vary);
+        let is_unvaried = given.is_empty();
         }
         let Some(target) = target.filter(|target| target.name() == &*guard.endpoint) else {
             continue;

@@ -30,6 +30,7 @@ mod server;
 mod status;
 mod subrequest;
 mod variables;
+mod vary;
 mod version;
 mod worker;
 mod zone;

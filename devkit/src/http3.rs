@@ -62,7 +62,23 @@ impl Http3Connection {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Response<String> {
-        let uri = Uri::builder().scheme("https").authority(NAME).path_and_query(target);
+        self.send_to(NAME, method, target, headers, body)
+    }
+
+    /// Sends a request to another host of the server, and waits for the whole answer.
+    ///
+    /// # Panics
+    ///
+    /// As [`Http3Connection::send`].
+    pub fn send_to(
+        &self,
+        host: &str,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Response<String> {
+        let uri = Uri::builder().scheme("https").authority(host).path_and_query(target);
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).expect("a method"))
             .uri(uri.build().expect("a target"));

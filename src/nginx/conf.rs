@@ -148,6 +148,23 @@ impl ComplexValue {
         }
     }
 
+    /// As it is written.
+    pub fn text(&self) -> &[u8] {
+        // SAFETY: the value and its text live as long as the configuration.
+        unsafe { super::bytes(self.0.as_ref().value) }
+    }
+
+    /// The names of the variables in it, as they are written: `$name`, or `${name}`.
+    pub fn variables(&self) -> impl Iterator<Item = &[u8]> {
+        let behind_dollars = self.text().split(|&byte| byte == b'$').skip(1);
+        behind_dollars.map(|text| {
+            let name = text.strip_prefix(b"{").unwrap_or(text);
+            let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+            let end = name.iter().position(|byte| !is_of_name(byte)).unwrap_or(name.len());
+            name.get(..end).unwrap_or_default()
+        })
+    }
+
     /// What it is in a request, for as long as that lives.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 use core::ptr;
 
 use nginx_sys::{
-    NGX_HTTP_VAR_WEAK, ngx_http_core_main_conf_t, ngx_http_get_indexed_variable,
-    ngx_http_variable_t, ngx_http_variable_value_t, ngx_pcalloc, ngx_str_t, ngx_uint_t,
+    NGX_HTTP_VAR_WEAK, ngx_conf_t, ngx_hash_key_t, ngx_http_core_main_conf_t,
+    ngx_http_get_indexed_variable, ngx_http_variable_t, ngx_http_variable_value_t, ngx_pcalloc,
+    ngx_str_t, ngx_uint_t,
 };
 use ngx::http::{HttpModuleMainConf as _, NgxHttpCoreModule};
 
@@ -101,6 +102,25 @@ impl OfClient {
         to.raw_mut().variables = variables;
         Ok(())
     }
+}
+
+/// Whether a variable may have another value in an introspection than in the request that it is made for:
+/// one that a `set` gives its value, and those that speak of the upstream.
+pub fn may_change(cf: &ngx_conf_t, name: &[u8]) -> bool {
+    let core: Option<&ngx_http_core_main_conf_t> = NgxHttpCoreModule::main_conf(cf);
+    // SAFETY: what the configuration declares, while it is being read.
+    let keys = core.and_then(|core| unsafe { core.variables_keys.as_ref() });
+    // SAFETY: as above.
+    let keys: &[ngx_hash_key_t] = keys.map_or(&[], |keys| unsafe { keys.keys.as_slice() });
+    let mut named = keys.iter().filter(|key| {
+        // SAFETY: names live as long as the configuration.
+        unsafe { super::bytes(key.key) }.eq_ignore_ascii_case(name)
+    });
+    name.starts_with(b"proxy_host")
+        || name.starts_with(b"proxy_port")
+        || name.starts_with(b"upstream_")
+        // SAFETY: the value of such a key is a variable.
+        || named.any(|key| unsafe { key.value.cast::<ngx_http_variable_t>().as_ref() }.is_some_and(is_set_by_rewrite))
 }
 
 /// Gives a variable a value, or none.

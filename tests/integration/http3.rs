@@ -44,7 +44,29 @@ fn a_refusal_is_the_same_as_over_http_1() {
     assert_eq!(gateway.api.count(), 0);
 }
 
+#[test]
+fn answers_are_kept_apart_by_the_host_that_chooses_the_server() {
+    for host in ["", "proxy_set_header Host $http_host;", "proxy_set_header Host $host;"] {
+        let ask = format!("{host} set $upstream {{as}}; proxy_pass http://$upstream/$host;");
+        let Some((gateway, connection)) = with_endpoint(&ask) else { return };
+        gateway.activate("opaque");
+        let headers = [("authorization", "Bearer opaque")];
+
+        for host in ["a.example.com", "b.example.com", "a.example.com"] {
+            assert_eq!(connection.send_to(host, "GET", "/", &headers, "").status(), 200);
+        }
+
+        let asked = gateway.authorization_server.requests();
+        let asked: Vec<_> = asked.iter().map(|request| request.target.as_str()).collect();
+        assert_eq!(asked, ["/a.example.com", "/b.example.com"], "{host}");
+    }
+}
+
 fn with_http3() -> Option<(Gateway, Http3Connection)> {
+    with_endpoint("proxy_pass http://{as};")
+}
+
+fn with_endpoint(ask: &str) -> Option<(Gateway, Http3Connection)> {
     if !Installation::get().is_built("--with-http_v3_module") {
         eprintln!("this NGINX has no HTTP/3");
         return None;
@@ -62,7 +84,7 @@ fn with_http3() -> Option<(Gateway, Http3Connection)> {
                  add_header X-Cache $phantom_token_cache_status;
                  proxy_pass http://{{api}};
              }}
-             location = /introspection {{ internal; proxy_pass http://{{as}}; }}
+             location = /introspection {{ internal; {ask} }}
          }}"
     ));
     let connection = Http3Connection::open(gateway.address(), &certificate);

@@ -211,7 +211,7 @@ fn a_server_that_depends_on_variables_is_a_warning_unless_answers_vary_by_them()
             .test();
 
         assert!(verdict.accepted, "{}", verdict.output);
-        let warns = verdict.output.contains("name the variables of its \"..._pass\"");
+        let warns = verdict.output.contains("may depend on the request: name what it depends on");
         assert_eq!(warns, is_warned, "{pass}: {}", verdict.output);
     }
 }
@@ -315,6 +315,72 @@ fn answers_are_kept_apart_by_the_values_that_the_configuration_names() {
     let asked: Vec<_> =
         gateway.authorization_server.requests().into_iter().map(|asked| asked.target).collect();
     assert_eq!(asked, ["/realms/a", "/realms/b"]);
+}
+
+#[test]
+fn the_host_in_a_uri_counts_where_the_server_depends_on_it() {
+    let (gateway, _) = answers_of_tenants("set $upstream {as};", "proxy_pass http://$upstream");
+    let mut connection = gateway.connect();
+    let request = "GET http://b.example.com/ HTTP/1.1\r\nHost: a.example.com\r\n\
+                   Authorization: Bearer opaque\r\n\r\n";
+    gateway.activate("opaque");
+
+    connection.write(request.as_bytes());
+
+    assert_eq!(connection.read("GET").status, 200);
+    assert_eq!(gateway.authorization_server.count(), 3);
+}
+
+#[test]
+fn what_the_introspection_location_sets_itself_gives_nobody_the_answer_of_another() {
+    for (vary, ask) in [
+        ("", "set $h $arg_none; set $h $host; proxy_set_header Host $h; proxy_pass http://{as};"),
+        ("phantom_token_cache_vary $h;", "set $h $host; proxy_pass http://{as}/$h;"),
+        ("", "proxy_set_header Host $proxy_host; proxy_pass http://{as}/$host;"),
+    ] {
+        let gateway = Gateway::with_http(&format!(
+            "server {{
+                 listen 127.0.0.1:{{port}};
+                 server_name *.example.com;
+                 location / {{
+                     phantom_token on;
+                     phantom_token_introspection_endpoint /ask;
+                     {vary}
+                     proxy_pass http://{{api}};
+                 }}
+                 location = /ask {{ internal; {ask} }}
+             }}"
+        ));
+        let first = Answer::jwt(&jwt(an_hour_of_claims())).max_age(60);
+        gateway.authorization_server.answer_in_turn("opaque", [first, Answer::inactive()]);
+
+        let [of_a, of_b] = ["a.example.com", "b.example.com"].map(|host| get_from(&gateway, host));
+
+        assert_eq!((of_a.status, of_b.status), (200, 401), "{ask}");
+        let line = gateway.wait_for_log("has another value in the introspection location");
+        assert!(line.contains("[warn]"), "{line}");
+    }
+}
+
+#[test]
+fn one_value_of_two_variables_keeps_the_answers_of_two_locations_apart() {
+    let gateway = Gateway::with_server(
+        "phantom_token on;
+         phantom_token_introspection_endpoint /ask;
+         location /acme {
+             set $realm acme;
+             phantom_token_cache_vary $realm;
+             proxy_pass http://{api};
+         }
+         location /other { phantom_token_cache_vary $http_x_v; proxy_pass http://{api}; }
+         location = /ask { internal; proxy_pass http://{as}; }",
+    );
+    gateway.activate("opaque");
+
+    gateway.get("/other").bearer("opaque").header("X-V", "acme").send();
+    gateway.get("/acme").bearer("opaque").send();
+
+    assert_eq!(gateway.authorization_server.count(), 2);
 }
 
 #[test]

@@ -45,6 +45,13 @@ pub enum NotStored {
     /// NGINX's own cache, out of which it came, keeps it no longer.
     #[error("it comes from a proxy_cache that keeps it no longer")]
     ProxyCache,
+    /// The introspection was asked by other values of variables than were known before, by which answers
+    /// are kept apart.
+    #[error(
+        "a variable that decides whom to ask has another value in the introspection location than in the \
+         protected one: set it in the latter, or in the server"
+    )]
+    OtherQuestion,
     /// [`Policy::valid`] is 0.
     #[error("phantom_token_cache_valid is 0")]
     Valid,
