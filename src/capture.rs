@@ -97,6 +97,11 @@ impl Capture {
         }
     }
 
+    /// Whether nothing more of the body is of use, so that whoever sends it is to stop.
+    pub fn is_given_up(&self) -> bool {
+        matches!(self.end.get(), End::TooLarge | End::Unreadable)
+    }
+
     /// The subrequest was finalized; where an answer with that status would come from.
     pub fn finish(&self, status: ngx_int_t, source: Source) {
         self.finished.set(Some((status, source)));

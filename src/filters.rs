@@ -81,9 +81,11 @@ unsafe fn take_or_replace(
     chain: *mut ngx_chain_t,
 ) -> ControlFlow<ngx_int_t, *mut ngx_chain_t> {
     if let Some(introspection) = introspection_of(&request) {
+        let capture = introspection.capture();
         // SAFETY: the caller's promise.
-        introspection.capture().take_body(unsafe { Chain::new(chain) });
-        return ControlFlow::Break(rc::OK);
+        capture.take_body(unsafe { Chain::new(chain) });
+        let ends_upstream = capture.is_given_up() && introspection.ends_upstream(request);
+        return ControlFlow::Break(if ends_upstream { rc::ERROR } else { rc::OK });
     }
     // SAFETY: the caller's promise.
     match refusal::replace_body(request, unsafe { Chain::new(chain) }) {

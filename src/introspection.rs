@@ -50,6 +50,7 @@ pub struct Introspection {
     /// Whether the subrequest has got all that it needs.
     ready: Cell<bool>,
     error_noted: Cell<bool>,
+    upstream_ended: Cell<bool>,
     /// Whether nothing more of it is to be sent anywhere.
     stopped: Cell<bool>,
     /// In bytes.
@@ -96,6 +97,7 @@ pub fn start<'a>(
         background,
         ready: Cell::new(false),
         error_noted: Cell::new(false),
+        upstream_ended: Cell::new(false),
         stopped: Cell::new(false),
         body_length: Cell::new(0),
         content_handler: Cell::new(None),
@@ -193,6 +195,19 @@ impl Introspection {
         {
             log::renewal_failed(subrequest, self.guard(), &refusal);
         }
+    }
+
+    /// Whether NGINX is to close the connection to an upstream of which nothing more is wanted. It does so
+    /// on an error, which it takes for one of the client's connection.
+    pub fn ends_upstream(&self, subrequest: Request) -> bool {
+        let ends = subrequest.reads_from_upstream() && !subrequest.has_lost_its_client();
+        self.upstream_ended.set(ends);
+        ends
+    }
+
+    /// Whether an error of the connection is that of [`Introspection::ends_upstream`], asked once.
+    pub fn has_ended_upstream(&self) -> bool {
+        self.upstream_ended.take()
     }
 
     /// Notes that NGINX makes the response to an error, for which there may be an error page.

@@ -193,6 +193,9 @@ unsafe extern "C" fn done(
         hide_body_length(subrequest);
         return handed_on;
     }
+    if introspection.has_ended_upstream() {
+        subrequest.has_its_client_after_all();
+    }
     introspection.finish(subrequest, finalized);
     let wakes_nobody = BACKGROUND.is_set(subrequest.raw());
     if let Some(parent) = subrequest.parent().filter(|_| wakes_nobody)

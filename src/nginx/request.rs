@@ -149,6 +149,29 @@ impl Request {
     /// the very list of the level above.
     pub fn has_error_pages_of_server(self) -> bool {
         let server: Option<&ngx_http_core_srv_conf_t> = NgxHttpCoreModule::server_conf(self.raw());
+    /// Takes back that the client has closed its connection.
+    pub fn has_its_client_after_all(self) {
+        // SAFETY: a request always has a connection, to which no other reference is kept.
+        ERROR.set(unsafe { &mut *self.raw().connection }, 0);
+    }
+
+    /// Whether an upstream is answering, and nobody keeps its answer in a cache, which is to have all of it.
+    pub fn reads_from_upstream(self) -> bool {
+        // SAFETY: an upstream lives as long as its request.
+        let upstream = unsafe { self.raw().upstream.as_ref() };
+        upstream.is_some_and(|upstream| !upstream.cleanup.is_null()) && !self.has_cache()
+    }
+
+    #[cfg(ngx_feature = "http_cache")]
+    fn has_cache(self) -> bool {
+        !self.raw().cache.is_null()
+    }
+
+    #[cfg(not(ngx_feature = "http_cache"))]
+    fn has_cache(self) -> bool {
+        false
+    }
+
         let index = NgxHttpCoreModule::module().ctx_index;
         // SAFETY: a server has the configurations of its own level, the core's among them.
         let of_server = server.and_then(|server| unsafe {

@@ -134,6 +134,31 @@ fn an_answer_up_to_the_limit_is_taken_and_one_byte_more_is_not() {
 }
 
 #[test]
+fn who_sends_more_than_the_limit_is_cut_off() {
+    for buffering in ["on", "off"] {
+        let gateway = Gateway::with_server(&format!(
+            "location / {{
+                 phantom_token on;
+                 phantom_token_max_response_size 4k;
+                 phantom_token_introspection_endpoint /ask;
+                 proxy_pass http://{{api}};
+             }}
+             location = /ask {{ internal; proxy_buffering {buffering}; proxy_pass http://{{as}}; }}"
+        ));
+        gateway.activate("other");
+        let endless = Answer::jwt(&"x".repeat(1 << 20)).stalled_after(512 << 10);
+        gateway.authorization_server.answer("opaque", endless);
+        let mut connection = gateway.connect();
+
+        let refused = gateway.get("/").bearer("opaque").send_on(&mut connection);
+        let granted = gateway.get("/").bearer("other").send_on(&mut connection);
+
+        assert_eq!((refused.status, granted.status), (502, 200), "{buffering}");
+        gateway.wait_for_log("phantom_token_max_response_size");
+    }
+}
+
+#[test]
 fn the_limit_can_be_raised() {
     let gateway = Gateway::with("phantom_token_max_response_size 256k;");
     let jwt = jwt_of_length(an_hour_of_claims(), 100 * KILOBYTE);
