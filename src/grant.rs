@@ -1,7 +1,7 @@
 //! Lets a request go on with the JWT in place of the token.
 
 use nginx_sys::{ngx_int_t, ngx_str_t};
-use phantom_token_core::bearer::{self, BearerError, TokenSyntax};
+use phantom_token_core::bearer::{self, TokenSyntax};
 use phantom_token_core::cache::Counter;
 use phantom_token_core::jwt::Jwt;
 
@@ -40,10 +40,10 @@ pub fn grant(
 ///
 /// The request's memory is used up.
 pub fn withhold_token(request: Request) -> Result<(), OutOfMemory> {
-    // Whether something is there at all is the same in any syntax.
-    match bearer::parse(authorization(&request), TokenSyntax::default()) {
-        Err(BearerError::Missing) if !request.has_second_authorization() => Ok(()),
-        _ => remove_authorization(request),
+    let is_there = authorization(&request).is_some_and(bearer::is_hinted_at);
+    match is_there || request.has_second_authorization() {
+        true => remove_authorization(request),
+        false => Ok(()),
     }
 }
 

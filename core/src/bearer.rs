@@ -76,6 +76,15 @@ pub fn text(authorization: &[u8]) -> &[u8] {
     after_scheme(authorization).unwrap_or_default()
 }
 
+/// Whether an `Authorization` may have a bearer token in it for somebody who reads it less strictly: the
+/// scheme stands anywhere in it as a word, whatever comes behind it.
+#[must_use]
+pub fn is_hinted_at(authorization: &[u8]) -> bool {
+    let is_word_byte = |byte: &u8| is_token_byte(*byte) || *byte == b'=';
+    let mut words = authorization.split(|byte| !is_word_byte(byte));
+    words.any(|word| word.eq_ignore_ascii_case(&SCHEME))
+}
+
 /// Whether a token is a JWT in another spelling than that of RFC 7515: authorization servers take some of
 /// these for the same token, and each would be a token of its own here.
 #[must_use]
@@ -169,6 +178,23 @@ mod tests {
 
     fn token_of(authorization: &[u8], syntax: TokenSyntax) -> Result<&[u8], BearerError> {
         parse(Some(authorization), syntax).map(OpaqueToken::as_bytes)
+    }
+
+    #[test]
+    fn a_hint_at_a_token_is_the_scheme_as_a_word() {
+        for hint in [
+            &b"Bearer"[..],
+            b"Bearer abc",
+            b"bearer\tabc",
+            b"BEARER\xa0abc",
+            b"Basic dTpw, Bearer abc",
+            b" Bearer:abc",
+        ] {
+            assert!(is_hinted_at(hint), "{hint:?}");
+        }
+        for other in [&b""[..], b"Basic dTpw", b"Bearers abc", b"Basic Bearer=", b"xBearer abc"] {
+            assert!(!is_hinted_at(other), "{other:?}");
+        }
     }
 
     #[test]

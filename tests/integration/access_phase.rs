@@ -19,7 +19,9 @@ fn satisfy_any_lets_an_allowed_address_in_without_a_token() {
 #[test]
 fn satisfy_any_never_lets_an_opaque_token_reach_the_api() {
     let gateway = Gateway::with("satisfy any; allow 127.0.0.1; deny all;");
-    for authorization in ["Bearer inactive", "Bearer no b64token"] {
+    for authorization in
+        ["Bearer inactive", "Bearer no b64token", "Bearer\tinactive", "Basic dTpw, Bearer inactive"]
+    {
         let response = gateway.get("/").header("Authorization", authorization).send();
 
         assert_eq!(response.status, 200, "{authorization}");
