@@ -267,9 +267,9 @@ fn inherits_grant(request: Request, guard: &Guard) -> Result<bool, OutOfMemory> 
 fn options(request: Request, record: &Record, guard: &Guard) -> Step {
     guard.count(Counter::Options);
     record.state.set(State::Options);
-    if guard.options == OnOptions::Reply {
-        return Ok(rc::NO_CONTENT);
-    }
     grant::withhold_token(request)?;
-    Ok(rc::DECLINED)
+    match guard.options {
+        OnOptions::Reply => Ok(rc::NO_CONTENT),
+        OnOptions::Pass | OnOptions::Check => Ok(rc::DECLINED),
+    }
 }

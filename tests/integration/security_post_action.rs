@@ -41,6 +41,28 @@ fn an_introspection_whose_client_hangs_up_goes_nowhere_else() {
 }
 
 #[test]
+fn a_preflight_request_goes_to_post_action_without_its_token() {
+    for action in ["/after", "@after"] {
+        let gateway = Gateway::with_server(&format!(
+            "post_action {action};
+             location / {{
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /ask;
+                 proxy_pass http://{{api}};
+             }}
+             location = /ask {{ internal; proxy_pass http://{{as}}; }}
+             location = /after {{ internal; proxy_pass http://{{api}}; }}
+             location @after {{ proxy_pass http://{{api}}; }}"
+        ));
+
+        assert_eq!(gateway.request("OPTIONS", "/").bearer("opaque").send().status, 204);
+
+        gateway.api.wait_for(1);
+        assert_eq!(gateway.api.only_request().header("authorization"), None, "{action}");
+    }
+}
+
+#[test]
 fn a_request_that_waited_goes_to_post_action_without_its_token() {
     let others = AuthorizationServer::start();
     let gateway = with_post_action(&others, "@open");
