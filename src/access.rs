@@ -233,6 +233,11 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
         Some(State::Refused(refused)) => return refusal::repeat(request, record, refused),
         _ => {}
     }
+        _ if request.is_error_page() => {
+            if let Some(step) = keep_decision(request, record) {
+                return step;
+            }
+        }
     // Where a redirect has led, another module may have added one since.
     if record.has_second_authorization()
         || request.is_internal() && request.has_second_authorization()
@@ -265,6 +270,26 @@ fn inherits_grant(request: Request, guard: &Guard) -> Result<bool, OutOfMemory> 
 
 /// A preflight request never has a token (Fetch standard, section 4.8).
 fn options(request: Request, record: &Record, guard: &Guard) -> Step {
+/// A page for an error has the status of that error, and decides nothing anew: who answers for the page's
+/// location would be asked about a token that is not his. A refusal stays as it was. A granted request gets
+/// the error without the page.
+#[cold]
+fn keep_decision(request: Request, record: &Record) -> Option<Step> {
+    match record.state.get() {
+        State::Refused(refused) | State::Overruled(refused) => {
+            Some(refusal::repeat(request, record, refused))
+        }
+        State::Granted(_) if request.error_status() >= rc::BAD_REQUEST => {
+            Some(Ok(undecided(request, request.error_status())))
+        }
+        State::Granted(_)
+        | State::New
+        | State::Introspecting
+        | State::Following
+        | State::Options => None,
+    }
+}
+
     guard.count(Counter::Options);
     record.state.set(State::Options);
     grant::withhold_token(request)?;

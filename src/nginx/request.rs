@@ -106,6 +106,17 @@ impl Request {
         INTERNAL.is_set(self.raw())
     }
 
+    /// Whether an `error_page` has led the request here that keeps the status of the error, or gives it
+    /// another one: with `=` alone the page's location answers as if it had been asked for itself.
+    pub fn is_error_page(self) -> bool {
+        self.is_internal() && self.raw().err_status != 0
+    }
+
+    /// The status of the error whose page the request is.
+    pub fn error_status(self) -> ngx_int_t {
+        ngx_int_t::try_from(self.raw().err_status).unwrap_or_default()
+    }
+
     /// Whether an upstream has sent the request here with `X-Accel-Redirect`.
     pub fn was_redirected_by_upstream(self) -> bool {
         // SAFETY: an upstream lives as long as its request.

@@ -4,7 +4,7 @@
 use std::fs;
 
 use phantom_token_devkit::{
-    Answer, Gateway, Nginx,
+    Answer, AuthorizationServer, Gateway, Nginx,
     jwt::{an_hour_of_claims, jwt},
 };
 
@@ -237,4 +237,67 @@ fn a_url_as_the_endpoint_is_an_emerg() {
 
     assert!(!verdict.accepted);
     assert!(verdict.output.contains("not a URL"), "{}", verdict.output);
+}
+
+#[test]
+fn an_error_page_is_asked_about_to_no_other_authorization_server() {
+    let others = AuthorizationServer::start();
+    others.answer("opaque", Answer::jwt(&jwt(an_hour_of_claims())));
+    let gateway = Gateway::with_server(&format!(
+        "phantom_token on;
+         phantom_token_introspection_endpoint /ask;
+         error_page 401 502 503 504 /page;
+         location /page {{ proxy_pass http://{{api}}; }}
+         location /b {{
+             phantom_token_introspection_endpoint /ask-b;
+             proxy_pass http://{{api}};
+         }}
+         location /down {{
+             phantom_token_introspection_endpoint /ask-b;
+             proxy_pass http://127.0.0.1:1;
+         }}
+         location = /ask {{ internal; proxy_pass http://{}; }}
+         location = /ask-b {{ internal; proxy_pass http://{{as}}; }}",
+        others.address()
+    ));
+    let server = &gateway.authorization_server;
+    for (path, answer, status) in [
+        ("/b", Answer::status(429).header("Retry-After", "7"), 503),
+        ("/b", Answer::inactive(), 401),
+        ("/b", Answer::status(500), 502),
+        ("/down", Answer::jwt(&jwt(an_hour_of_claims())), 502),
+    ] {
+        server.answer("opaque", answer.clone());
+
+        let response = gateway.get(path).bearer("opaque").send();
+
+        assert_eq!(response.status, status, "{path} {answer:?}");
+        assert_eq!(response.header("www-authenticate").is_some(), status == 401, "{answer:?}");
+    }
+    assert_eq!((others.count(), gateway.api.count()), (0, 0));
+}
+
+#[test]
+fn a_page_in_place_of_an_error_is_as_if_it_had_been_asked_for() {
+    let gateway = Gateway::with_server(
+        "location / {
+             phantom_token on;
+             phantom_token_introspection_endpoint /ask-b;
+             error_page 401 = @second;
+             proxy_pass http://{api};
+         }
+         location @second {
+             phantom_token on;
+             phantom_token_introspection_endpoint /ask;
+             proxy_pass http://{api};
+         }
+         location = /ask { internal; proxy_pass http://{as}; }
+         location = /ask-b { internal; return 204; }",
+    );
+    let jwt = gateway.activate("opaque");
+
+    assert_eq!(gateway.get("/").bearer("opaque").send().status, 200);
+
+    let arrived = gateway.api.only_request();
+    assert_eq!(arrived.header("authorization"), Some(format!("Bearer {jwt}").as_str()));
 }
