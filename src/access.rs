@@ -191,7 +191,9 @@ fn check(request: Request) -> ngx_int_t {
         Protection::NotConfigured => Record::of_or_new(&request)
             .and_then(|record| refuse(request, record, None, &Refusal::NotConfigured)),
         Protection::On(guard) => check_guarded(request, guard),
-        Protection::Endpoint(_) if request.is_main() => return keep_out_of_endpoint(request),
+        Protection::Endpoint(_) if !subrequest::may_enter_endpoint(request) => {
+            return keep_out_of_endpoint(request);
+        }
         Protection::Endpoint(None) => return rc::DECLINED,
         Protection::Endpoint(Some(guard)) => check_guarded(request, guard),
     };
@@ -202,8 +204,8 @@ fn check(request: Request) -> ngx_int_t {
 }
 
 /// A request of a client in an introspection location would be asked by whatever means the gateway has
-/// there, with its credential perhaps. Only a missing `internal`, or a `rewrite` of the operator's, brings
-/// it there.
+/// there, with its credential perhaps. Only a missing `internal`, a `rewrite` of the operator's, or an API
+/// that redirects to it or includes it brings it there.
 #[cold]
 fn keep_out_of_endpoint(request: Request) -> ngx_int_t {
     log::client_in_endpoint(request);

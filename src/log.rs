@@ -77,7 +77,7 @@ pub fn astray_copy(subrequest: Request) {
 #[cold]
 pub fn client_in_endpoint(request: Request) {
     let mend = if request.core_location().is_some_and(location::is_internal) {
-        "let no \"rewrite\", \"error_page\", \"try_files\" or X-Accel-Redirect lead there"
+        "let no \"rewrite\", \"error_page\", \"try_files\", \"mirror\", SSI or X-Accel-Redirect lead there"
     } else {
         "add \"internal\" to it"
     };

@@ -12,7 +12,7 @@ use nginx_sys::{
 
 use crate::guard::Guard;
 use crate::introspection::Introspection;
-use crate::nginx::bits::request::{BACKGROUND, SUBREQUEST_IN_MEMORY, URI_CHANGES};
+use crate::nginx::bits::request::{BACKGROUND, HEADER_ONLY, SUBREQUEST_IN_MEMORY, URI_CHANGES};
 use crate::nginx::event::Event;
 use crate::nginx::headers::HeadersIn;
 use crate::nginx::rc;
@@ -88,6 +88,15 @@ pub fn introspection_of(request: &Request) -> Option<&Introspection> {
     unsafe { callback.data.cast::<Introspection>().as_ref() }
 }
 
+/// Whether a request that is no introspection of ours may be in an introspection location: the question
+/// that `auth_request` asks there. It has no body of the client's, and its answer goes to nobody.
+pub fn may_enter_endpoint(request: Request) -> bool {
+    !request.is_main()
+        && HEADER_ONLY.is_set(request.raw())
+        && !BACKGROUND.is_set(request.raw())
+        && !is_redirected(request)
+}
+
 /// Whether an introspection was led into a location that it must not be served in.
 pub fn is_astray(subrequest: Request, endpoint: &[u8]) -> bool {
     !subrequest.core_location().is_some_and(|core| location::may_serve(core, endpoint))
@@ -107,8 +116,11 @@ fn original(request: Request) -> Option<Request> {
 /// Whether a copy of an introspection was redirected: by an `error_page`, or by the authorization
 /// server. What it starts as does not come through the phases.
 pub fn is_astray_copy(subrequest: Request) -> bool {
-    let is_redirected = URI_CHANGES.get(subrequest.raw()) <= NGX_HTTP_MAX_URI_CHANGES.into();
-    is_redirected && original(subrequest).is_some()
+    is_redirected(subrequest) && original(subrequest).is_some()
+}
+
+fn is_redirected(request: Request) -> bool {
+    URI_CHANGES.get(request.raw()) <= NGX_HTTP_MAX_URI_CHANGES.into()
 }
 
 /// As [`Introspection::mark`], for a copy of an introspection.
@@ -181,6 +193,9 @@ unsafe extern "C" fn done(
     else {
         return finalized;
     };
+    if introspection.has_ended_upstream() {
+        subrequest.has_its_client_after_all();
+    }
     let handed_on = match introspection.is_stopped() {
         true => rc::OK,
         false => handed_on(subrequest, finalized),
@@ -192,9 +207,6 @@ unsafe extern "C" fn done(
         introspection.note_error();
         hide_body_length(subrequest);
         return handed_on;
-    }
-    if introspection.has_ended_upstream() {
-        subrequest.has_its_client_after_all();
     }
     introspection.finish(subrequest, finalized);
     let wakes_nobody = BACKGROUND.is_set(subrequest.raw());

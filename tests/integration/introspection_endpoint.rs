@@ -58,7 +58,7 @@ fn a_client_does_not_get_into_one_by_way_of_another_location() {
 
         let response = gateway.get("/way").bearer("mine").send();
 
-        assert_kept_out(&gateway, &response, "\"try_files\" or X-Accel-Redirect lead there");
+        assert_kept_out(&gateway, &response, "SSI or X-Accel-Redirect lead there");
     }
 }
 
@@ -79,6 +79,40 @@ fn subrequests_of_other_modules_get_into_one() {
     gateway.authorization_server.answer_otherwise(|_| Answer::status(204));
 
     assert_eq!(gateway.get("/other").send().status, 200);
+}
+
+#[test]
+fn a_part_of_a_page_does_not_get_into_one() {
+    for (way, page) in [
+        ("ssi on;", r#"<!--# include virtual="/ask" -->"#),
+        ("ssi on;", r#"<!--# include virtual="/ask" set="x" --><!--# echo var="x" -->"#),
+        ("ssi on;", r#"<!--# include virtual="/part" -->"#),
+        ("mirror /ask;", ""),
+        ("mirror /part;", ""),
+        ("auth_request /part;", ""),
+    ] {
+        let gateway = gateway(
+            "internal; proxy_method POST;",
+            &format!(
+                "location /page {{ {way} proxy_pass http://{{api}}; }}
+                 location = /part {{
+                     proxy_pass_request_body off;
+                     proxy_set_header Content-Length \"\";
+                     proxy_pass http://{{api}};
+                 }}"
+            ),
+        );
+        let page = Answer::status(200).header("Content-Type", "text/html").body(page);
+        gateway.api.answer("/page", page);
+        let redirect = Answer::status(200).header("X-Accel-Redirect", "/ask");
+        gateway.api.answer("/part", redirect);
+
+        let response = gateway.request("POST", "/page").body("token=stolen").send();
+
+        let line = gateway.wait_for_log("is refused in introspection location \"/ask\"");
+        assert!(line.contains("[error]"), "{line}");
+        assert_eq!(gateway.authorization_server.count(), 0, "{way} {}", response.text());
+    }
 }
 
 #[test]
@@ -284,40 +318,6 @@ fn answers_are_kept_apart_by_the_host_that_the_authorization_server_is_asked_as(
 }
 
 #[test]
-fn answers_are_shared_by_hosts_that_the_authorization_server_does_not_see() {
-    for directives in
-        ["", "proxy_set_header Host login.example.com;", "proxy_set_header X-A $host;"]
-    {
-        let (gateway, _) = answers_of_tenants(directives, PASS);
-
-        assert_eq!(gateway.authorization_server.count(), 1, "{directives}");
-    }
-}
-
-#[test]
-fn answers_are_kept_apart_by_the_values_that_the_configuration_names() {
-    let gateway = Gateway::with_server(
-        "phantom_token_introspection_endpoint /ask;
-         phantom_token_cache_vary $realm fixed;
-         location /a { set $realm a; phantom_token on; proxy_pass http://{api}; }
-         location /b { set $realm b; phantom_token on; proxy_pass http://{api}; }
-         location /also-a { set $realm a; phantom_token on; proxy_pass http://{api}; }
-         location = /ask { internal; proxy_pass http://{as}/realms/$realm; }",
-    );
-    gateway.activate("opaque");
-
-    for _ in 0..2 {
-        for target in ["/a", "/b", "/also-a"] {
-            assert_eq!(gateway.get(target).bearer("opaque").send().status, 200);
-        }
-    }
-
-    let asked: Vec<_> =
-        gateway.authorization_server.requests().into_iter().map(|asked| asked.target).collect();
-    assert_eq!(asked, ["/realms/a", "/realms/b"]);
-}
-
-#[test]
 fn the_host_in_a_uri_counts_where_the_server_depends_on_it() {
     let (gateway, _) = answers_of_tenants("set $upstream {as};", "proxy_pass http://$upstream");
     let mut connection = gateway.connect();
@@ -381,6 +381,40 @@ fn one_value_of_two_variables_keeps_the_answers_of_two_locations_apart() {
     gateway.get("/acme").bearer("opaque").send();
 
     assert_eq!(gateway.authorization_server.count(), 2);
+}
+
+#[test]
+fn answers_are_shared_by_hosts_that_the_authorization_server_does_not_see() {
+    for directives in
+        ["", "proxy_set_header Host login.example.com;", "proxy_set_header X-A $host;"]
+    {
+        let (gateway, _) = answers_of_tenants(directives, PASS);
+
+        assert_eq!(gateway.authorization_server.count(), 1, "{directives}");
+    }
+}
+
+#[test]
+fn answers_are_kept_apart_by_the_values_that_the_configuration_names() {
+    let gateway = Gateway::with_server(
+        "phantom_token_introspection_endpoint /ask;
+         phantom_token_cache_vary $realm fixed;
+         location /a { set $realm a; phantom_token on; proxy_pass http://{api}; }
+         location /b { set $realm b; phantom_token on; proxy_pass http://{api}; }
+         location /also-a { set $realm a; phantom_token on; proxy_pass http://{api}; }
+         location = /ask { internal; proxy_pass http://{as}/realms/$realm; }",
+    );
+    gateway.activate("opaque");
+
+    for _ in 0..2 {
+        for target in ["/a", "/b", "/also-a"] {
+            assert_eq!(gateway.get(target).bearer("opaque").send().status, 200);
+        }
+    }
+
+    let asked: Vec<_> =
+        gateway.authorization_server.requests().into_iter().map(|asked| asked.target).collect();
+    assert_eq!(asked, ["/realms/a", "/realms/b"]);
 }
 
 #[test]
