@@ -233,13 +233,13 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
     match record.decided(question) {
         Some(State::Granted(_)) => return Ok(rc::OK),
         Some(State::Refused(refused)) => return refusal::repeat(request, record, refused),
-        _ => {}
-    }
         _ if request.is_error_page() => {
             if let Some(step) = keep_decision(request, record) {
                 return step;
             }
         }
+        _ => {}
+    }
     // Where a redirect has led, another module may have added one since.
     if record.has_second_authorization()
         || request.is_internal() && request.has_second_authorization()
@@ -270,8 +270,6 @@ fn inherits_grant(request: Request, guard: &Guard) -> Result<bool, OutOfMemory> 
     Ok(inherited.is_granted_for(guard.profiles(request)?.question))
 }
 
-/// A preflight request never has a token (Fetch standard, section 4.8).
-fn options(request: Request, record: &Record, guard: &Guard) -> Step {
 /// A page for an error has the status of that error, and decides nothing anew: who answers for the page's
 /// location would be asked about a token that is not his. A refusal stays as it was. A granted request gets
 /// the error without the page.
@@ -292,6 +290,8 @@ fn keep_decision(request: Request, record: &Record) -> Option<Step> {
     }
 }
 
+/// A preflight request never has a token (Fetch standard, section 4.8).
+fn options(request: Request, record: &Record, guard: &Guard) -> Step {
     guard.count(Counter::Options);
     record.state.set(State::Options);
     grant::withhold_token(request)?;

@@ -91,9 +91,9 @@ pub fn start<'a>(
         asked: now(),
         asked_ms: monotonic_ms(),
         order: guard.zone().map(Zone::ask),
-        ticket: Cell::new(purpose.ticket),
         unsettled: guard.vary.unsettled(request)?,
         is_other: Cell::new(false),
+        ticket: Cell::new(purpose.ticket),
         background,
         ready: Cell::new(false),
         error_noted: Cell::new(false),
@@ -180,13 +180,13 @@ impl Introspection {
         if self.is_finished() {
             return;
         }
-        let status = ngx_uint_t::try_from(finalized).unwrap_or_default();
-        self.capture.finish(finalized, self.source(subrequest, status));
         if let Some(known) = self.unsettled {
             let is_same =
                 matches!(self.guard().vary.unsettled(subrequest), Ok(Some(here)) if here == known);
             self.is_other.set(!is_same);
         }
+        let status = ngx_uint_t::try_from(finalized).unwrap_or_default();
+        self.capture.finish(finalized, self.source(subrequest, status));
         if !self.background {
             return;
         }
@@ -279,6 +279,10 @@ impl Introspection {
         guard.record_latency(monotonic_ms().saturating_sub(self.asked_ms));
         let verdict = self.verdict(captured);
         let landing = match &verdict {
+            _ if self.is_other.get() => {
+                self.say_not_storable(NotStored::OtherQuestion, || None);
+                Some(Landing::NotStored)
+            }
             Ok(jwt) => self.store_active(captured, jwt),
             Err(Refusal::IntrospectionFailed(failure)) => Some(Landing::Failed(failure.into())),
             Err(refusal) => {
@@ -294,13 +298,10 @@ impl Introspection {
     }
 
     fn verdict<'a>(&'a self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
-            _ if self.is_other.get() => {
-                self.say_not_storable(NotStored::OtherQuestion, || None);
-                Some(Landing::NotStored)
-            }
         let head = &captured.head;
         let answer = answers::Answer {
             token: bearer::text(self.authorization_bytes()),
+            credential: self.guard().credential.as_deref(),
             source: head.source,
             status: head.status,
             headers: &head.headers,
@@ -327,7 +328,6 @@ impl Introspection {
             return Some(Landing::NotStored);
         };
         let may_be_stale =
-            credential: self.guard().credential.as_deref(),
             guard.use_stale.is_on() && freshness::may_be_stale(&head.headers, &guard.freshness);
         let stored = self.store(Entry {
             answer: Answer::Active(jwt.as_bytes()),

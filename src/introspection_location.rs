@@ -12,10 +12,9 @@ use ngx::http::{
 use crate::Module;
 use crate::conf::{Context, LocationConf, Protection};
 use crate::nginx::conf::{ComplexValue, ConfExt as _, Place};
-use crate::nginx::location;
+use crate::nginx::upstream_conf::{Host, Passing};
 use crate::nginx::{location, variables};
 use crate::vary::Vary;
-use crate::nginx::upstream_conf::{Host, Passing};
 
 /// A location, or a server outside of any, as NGINX has merged it.
 pub struct Location {
@@ -76,8 +75,8 @@ enum Warning {
     )]
     OfNoEffect(Context, String, Place),
     #[error(
-        "\"phantom_token_introspection_endpoint {1}\" of {0} leads to no location for it, so every token \
-         is an error: declare \"location = {1}\" with \"internal\""
+        "\"phantom_token_introspection_endpoint {1}\" of {0} leads to no location for it, unless a \
+         \"rewrite\" does: declare \"location = {1}\" with \"internal\""
     )]
     Nowhere(Context, String),
     #[error(
@@ -131,6 +130,7 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
             (_, Some(Host::Fixed(host))) => {
                 guard.ask_as(host);
                 &[]
+            }
             (_, Some(Host::Variable(host))) => &[host],
             // What is not known is taken for what may be.
             (None, None) | (_, Some(Host::OfClient)) => &[b"$http_host"],
@@ -141,10 +141,9 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
         // The client may name another host in its URI than in its field, and by HTTP/3 it has none of these.
         if !hosts.is_empty() && passing.as_ref().is_none_or(Passing::has_variables) {
             vary.add(ComplexValue::compile(cf, b"$host")?);
-            }
+        }
         guard.ask_by(vary);
         let is_unvaried = given.is_empty();
-        }
         let Some(target) = target.filter(|target| target.name() == &*guard.endpoint) else {
             continue;
         };

@@ -216,7 +216,12 @@ fn set_action(log: *mut ngx_log_t) {
     nginx::set_log_action(log, c"checking the token");
 }
 
-/// What an operator can mend is an error. A refused client alone is none.
+/// What an operator can mend is an error. A refused client alone is none, nor is one that a limit of the
+/// operator's keeps out.
 fn level(refusal: &Refusal) -> u32 {
-    if refusal.status().is_client_error() { NGX_LOG_INFO } else { NGX_LOG_ERR }
+    match refusal {
+        Refusal::IntrospectionFailed(failure) if failure.is_by_limit() => NGX_LOG_INFO,
+        _ if refusal.status().is_client_error() => NGX_LOG_INFO,
+        _ => NGX_LOG_ERR,
+    }
 }

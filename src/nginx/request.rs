@@ -149,17 +149,6 @@ impl Request {
         ERROR.is_set(unsafe { &*self.raw().connection })
     }
 
-    /// Keeps NGINX from the `post_action` of a request whose client has gone (`ngx_http_post_action()`
-    /// in `ngx_http_request.c`): it takes this for a request that has been there.
-    pub fn forbid_post_action(&mut self) {
-        POST_ACTION.set(self.raw_mut(), 1);
-        URI_CHANGES.set(self.raw_mut(), 0);
-    }
-
-    /// Whether the error pages that hold here are the server's: a location without any of its own has
-    /// the very list of the level above.
-    pub fn has_error_pages_of_server(self) -> bool {
-        let server: Option<&ngx_http_core_srv_conf_t> = NgxHttpCoreModule::server_conf(self.raw());
     /// Takes back that the client has closed its connection.
     pub fn has_its_client_after_all(self) {
         // SAFETY: a request always has a connection, to which no other reference is kept.
@@ -183,6 +172,17 @@ impl Request {
         false
     }
 
+    /// Keeps NGINX from the `post_action` of a request whose client has gone (`ngx_http_post_action()`
+    /// in `ngx_http_request.c`): it takes this for a request that has been there.
+    pub fn forbid_post_action(&mut self) {
+        POST_ACTION.set(self.raw_mut(), 1);
+        URI_CHANGES.set(self.raw_mut(), 0);
+    }
+
+    /// Whether the error pages that hold here are the server's: a location without any of its own has
+    /// the very list of the level above.
+    pub fn has_error_pages_of_server(self) -> bool {
+        let server: Option<&ngx_http_core_srv_conf_t> = NgxHttpCoreModule::server_conf(self.raw());
         let index = NgxHttpCoreModule::module().ctx_index;
         // SAFETY: a server has the configurations of its own level, the core's among them.
         let of_server = server.and_then(|server| unsafe {

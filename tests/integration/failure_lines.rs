@@ -245,7 +245,7 @@ fn a_limit_of_the_introspection_location_is_not_said_to_be_the_servers() {
     assert_eq!(response.status, 503);
     let line = gateway.wait_for_log("NGINX itself answered the introspection with 429");
     assert!(
-        line.contains("[error]") && line.contains("a limit_req, limit_conn or return"),
+        line.contains("[info]") && line.contains("a limit_req, limit_conn or return"),
         "{line}"
     );
 }

@@ -135,14 +135,18 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NotAsked { status, .. } if is_of_limit(*status) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            _ if self.is_by_limit() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout | Self::ServerError(StatusCode::GATEWAY_TIMEOUT) => {
                 StatusCode::GATEWAY_TIMEOUT
             }
             _ => StatusCode::BAD_GATEWAY,
         }
+    }
+
+    /// Whether a limit of NGINX's (`limit_req`, `limit_conn`) kept the question from being asked.
+    #[must_use]
+    pub fn is_by_limit(&self) -> bool {
+        matches!(self, Self::NotAsked { status, .. } if is_of_limit(*status))
     }
 
     /// The `Retry-After` to pass on to the client.
