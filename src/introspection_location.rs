@@ -13,7 +13,7 @@ use crate::Module;
 use crate::conf::{Context, LocationConf, Protection};
 use crate::nginx::conf::{ComplexValue, ConfExt as _, Place};
 use crate::nginx::upstream_conf::{Host, Passing};
-use crate::nginx::{location, variables};
+use crate::nginx::{location, rewrite, variables};
 use crate::vary::Vary;
 
 /// A location, or a server outside of any, as NGINX has merged it.
@@ -136,7 +136,12 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
             (None, None) | (_, Some(Host::OfClient)) => &[b"$http_host"],
         };
         for host in hosts {
-            vary.add_unsettled(ComplexValue::compile(cf, host)?);
+            let host = ComplexValue::compile(cf, host)?;
+            let constants = target.map(|target| rewrite::constants(cf, target.core()));
+            let constants = constants.unwrap_or_default();
+            if !host.variables().all(|name| constants.contains(&name)) {
+                vary.add_unsettled(host);
+            }
         }
         // The client may name another host in its URI than in its field, and by HTTP/3 it has none of these.
         if !hosts.is_empty() && passing.as_ref().is_none_or(Passing::has_variables) {

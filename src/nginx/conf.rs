@@ -1,6 +1,6 @@
 //! The configuration parser.
 
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_void};
 use core::fmt;
 use core::ptr::{self, NonNull};
 use std::ffi::OsStr;
@@ -13,7 +13,8 @@ use nginx_sys::{
     NGX_CONF_UNSET, NGX_LOG_EMERG, NGX_LOG_WARN, ngx_array_t, ngx_command_t, ngx_conf_full_name,
     ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
     ngx_http_complex_value, ngx_http_complex_value_t, ngx_http_set_predicate_slot,
-    ngx_http_test_predicates, ngx_parse_size, ngx_parse_time, ngx_pcalloc, ngx_str_t, ngx_uint_t,
+    ngx_http_test_predicates, ngx_module_t, ngx_parse_size, ngx_parse_time, ngx_pcalloc, ngx_str_t,
+    ngx_uint_t,
 };
 use ngx::core::NGX_CONF_ERROR;
 use ngx::{ngx_conf_log_error, ngx_log_error};
@@ -212,4 +213,37 @@ pub fn directive_name(name: &ngx_str_t) -> &str {
 /// NGINX prints a string that a directive's setter returns after the directive's name.
 pub fn complaint(text: &'static CStr) -> *mut c_char {
     text.as_ptr().cast_mut()
+}
+
+/// The function of a directive, which NGINX calls where that stands.
+pub type Setter =
+    unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
+
+/// Where in its configuration a module's directive with that setter puts its value, in bytes.
+pub fn offset(commands: *const ngx_command_t, directive: &str, setter: Setter) -> Option<usize> {
+    let mut command = commands;
+    // SAFETY: a table of directives ends with one without a name.
+    while let Some(current) = unsafe { command.as_ref() }.filter(|one| one.name.len > 0) {
+        if directive_name(&current.name) == directive {
+            let set = current.set.filter(|set| ptr::fn_addr_eq(*set, setter));
+            return set.map(|_| current.offset);
+        }
+        command = command.wrapping_add(1);
+    }
+    None
+}
+
+/// A module of the NGINX that is being configured, by its name.
+pub fn module<'a>(cf: &ngx_conf_t, name: &CStr) -> Option<&'a ngx_module_t> {
+    // SAFETY: the cycle that is being configured has a list of modules that ends with a null pointer.
+    let mut modules = unsafe { cf.cycle.as_ref() }?.modules;
+    loop {
+        // SAFETY: as above; modules live longer than the configuration, and have names.
+        let module = unsafe { modules.as_ref()?.as_ref() }?;
+        // SAFETY: as above.
+        if !module.name.is_null() && unsafe { CStr::from_ptr(module.name) } == name {
+            return Some(module);
+        }
+        modules = modules.wrapping_add(1);
+    }
 }

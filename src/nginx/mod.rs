@@ -11,6 +11,7 @@ pub mod pool;
 pub mod rc;
 pub mod request;
 pub mod response;
+pub mod rewrite;
 pub mod upstream_cache;
 pub mod upstream_conf;
 pub mod variables;

@@ -5,17 +5,18 @@
 //! values go, and with which type: so a value is found as the directive's own setter finds it, and not
 //! at all if a module keeps it in another way than those known here.
 
-use core::ffi::{CStr, c_char, c_void};
+use core::ffi::CStr;
 use core::mem::offset_of;
-use core::ptr;
 
 #[cfg(ngx_feature = "http_cache")]
 use nginx_sys::NGX_HTTP_UPSTREAM_FT_UPDATING;
 use nginx_sys::{
     ngx_array_t, ngx_command_t, ngx_conf_set_keyval_slot, ngx_conf_set_msec_slot, ngx_conf_t,
     ngx_http_core_loc_conf_t, ngx_http_upstream_conf_t, ngx_http_upstream_param_set_slot,
-    ngx_http_upstream_param_t, ngx_keyval_t, ngx_module_t,
+    ngx_http_upstream_param_t, ngx_keyval_t,
 };
+
+use super::conf::{self, Setter};
 
 /// The modules, by their names and by what their directives begin with.
 const MODULES: [(&CStr, &str); 4] = [
@@ -25,8 +26,6 @@ const MODULES: [(&CStr, &str); 4] = [
     (c"ngx_http_proxy_module", PROXY),
 ];
 const PROXY: &str = "proxy";
-
-type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
 
 /// How a location passes requests on.
 pub struct Passing<'a> {
@@ -54,7 +53,7 @@ impl<'a> Passing<'a> {
     pub fn of(cf: &ngx_conf_t, core: &'a ngx_http_core_loc_conf_t) -> Option<Self> {
         core.handler?;
         MODULES.into_iter().find_map(|(name, prefix)| {
-            let module = module(cf, name)?;
+            let module = conf::module(cf, name)?;
             // SAFETY: a location has a place for the configuration of each HTTP module.
             let conf = unsafe { *core.loc_conf.add(module.ctx_index) }.cast::<u8>().cast_const();
             let mut passing = Self { prefix, commands: module.commands, conf, upstream: None };
@@ -155,32 +154,7 @@ impl<'a> Passing<'a> {
         unsafe { self.conf.add(offset).cast::<ngx_http_upstream_conf_t>().as_ref() }
     }
 
-    /// Where in the configuration a directive with that setter puts its value, in bytes.
     fn offset(&self, directive: &str, setter: Setter) -> Option<usize> {
-        let name = self.directive(directive);
-        let mut command = self.commands;
-        // SAFETY: a table of directives ends with one without a name.
-        while let Some(current) = unsafe { command.as_ref() }.filter(|one| one.name.len > 0) {
-            if super::conf::directive_name(&current.name) == name {
-                let set = current.set.filter(|set| ptr::fn_addr_eq(*set, setter));
-                return set.map(|_| current.offset);
-            }
-            command = command.wrapping_add(1);
-        }
-        None
-    }
-}
-
-fn module<'a>(cf: &ngx_conf_t, name: &CStr) -> Option<&'a ngx_module_t> {
-    // SAFETY: the cycle that is being configured has a list of modules that ends with a null pointer.
-    let mut modules = unsafe { cf.cycle.as_ref() }?.modules;
-    loop {
-        // SAFETY: as above; modules live longer than the configuration, and have names.
-        let module = unsafe { modules.as_ref()?.as_ref() }?;
-        // SAFETY: as above.
-        if !module.name.is_null() && unsafe { CStr::from_ptr(module.name) } == name {
-            return Some(module);
-        }
-        modules = modules.wrapping_add(1);
+        conf::offset(self.commands, &self.directive(directive), setter)
     }
 }

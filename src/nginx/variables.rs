@@ -153,7 +153,7 @@ fn speaks_of_client(name: &[u8]) -> bool {
     is_header && !OWN.contains(&name) || OTHERS.contains(&name)
 }
 
-fn name(variable: &ngx_http_variable_t) -> &[u8] {
+pub fn name(variable: &ngx_http_variable_t) -> &[u8] {
     // SAFETY: the name of a variable lives as long as the configuration.
     unsafe { super::bytes(variable.name) }
 }

@@ -363,6 +363,37 @@ fn what_the_introspection_location_sets_itself_gives_nobody_the_answer_of_anothe
 }
 
 #[test]
+fn what_the_introspection_location_sets_to_one_value_is_the_same_for_all() {
+    let gateway = Gateway::with_http(
+        "server {
+             listen 127.0.0.1:{port};
+             server_name *.example.com;
+             location / {
+                 phantom_token on;
+                 phantom_token_introspection_endpoint /ask;
+                 proxy_pass http://{api};
+             }
+             location = /ask {
+                 internal;
+                 set $upstream {as};
+                 set $login login.example.com;
+                 proxy_set_header Host $login;
+                 proxy_pass http://{as};
+             }
+         }",
+    );
+    gateway.activate("opaque");
+
+    for host in ["a.example.com", "b.example.com"] {
+        assert_eq!(get_from(&gateway, host).status, 200);
+    }
+
+    let asked = gateway.authorization_server.only_request();
+    assert_eq!(asked.header("host"), Some("login.example.com"));
+    assert!(!gateway.error_log().contains("uninitialized"), "{}", gateway.error_log());
+}
+
+#[test]
 fn one_value_of_two_variables_keeps_the_answers_of_two_locations_apart() {
     let gateway = Gateway::with_server(
         "phantom_token on;
