@@ -106,10 +106,12 @@ fn end(
     now: UnixTime,
 ) -> Option<UnixTime> {
     let max_valid = policy.max_valid.map(|max_valid| after(now, max_valid.as_secs()));
-    let bounds = bounds.into_iter().chain([max_valid]).flatten();
-    let end = bounds.fold(after(now, lifetime), UnixTime::min);
+    let [first, second] = bounds.map(|bound| bound.unwrap_or(NEVER));
+    let end = after(now, lifetime).min(first).min(second).min(max_valid.unwrap_or(NEVER));
     (end > now).then_some(end)
 }
+
+const NEVER: UnixTime = UnixTime(u64::MAX);
 
 /// What the answer itself says about its freshness.
 enum Stated {
