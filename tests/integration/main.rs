@@ -38,6 +38,7 @@ mod introspection_request;
 mod introspection_transport;
 mod introspection_variables;
 mod isolation;
+mod kept_apart;
 mod lifecycle;
 mod not_cached;
 mod other_tokens;
