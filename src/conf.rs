@@ -14,6 +14,7 @@ use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCor
 use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::cache::Profile;
 use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
+use phantom_token_core::flow;
 use phantom_token_core::freshness::Policy;
 use phantom_token_core::introspection::ClientCredential;
 use phantom_token_core::stale::UseStale;
@@ -279,14 +280,16 @@ impl Settings {
             credential,
             jwt_members,
             max_response_size: self.max_response_size.unwrap_or(64 << 10),
-            freshness,
+            settings: flow::Settings {
+                freshness,
+                lock: self.lock.unwrap_or(true),
+                lock_timeout_ms: self.lock_timeout_ms.unwrap_or(5000),
+                use_stale: self.use_stale.unwrap_or_default(),
+                background_update: self.background_update.flatten(),
+            },
             cache_zone: zone,
             options: self.options.unwrap_or_default(),
             challenge: self.challenge(on)?,
-            lock: self.lock.unwrap_or(true),
-            lock_timeout_ms: self.lock_timeout_ms.unwrap_or(5000),
-            use_stale: self.use_stale.unwrap_or_default(),
-            background_update: self.background_update.flatten(),
             bypass: self.bypass,
             vary: Vary::default(),
             ignores_client_abort: false,

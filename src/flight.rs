@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use nginx_sys::{
     ngx_event_t, ngx_handle_read_event, ngx_http_block_reading, ngx_http_test_reading,
 };
-use phantom_token_core::cache::{CacheKey, Flight, Follow, Zone};
+use phantom_token_core::cache::CacheKey;
+use phantom_token_core::flow::Flow;
 
 use crate::guard::Guard;
 use crate::nginx::bits::event::READY;
@@ -21,10 +22,6 @@ use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::{WorkerCell, pool};
 use crate::record::{Record, State};
-use crate::worker::Worker;
-
-/// The longest time between two looks at the zone, in milliseconds.
-const LONGEST_PAUSE: u64 = 8;
 
 type Queues = HashMap<CacheKey, Vec<NonNull<Waiter>>>;
 
@@ -34,70 +31,50 @@ static QUEUES: WorkerCell<Option<Queues>> = WorkerCell::new(None);
 pub struct Waiter {
     request: Request,
     key: CacheKey,
-    flight: Cell<Flight>,
-    /// When it waits no more, by the monotonic clock.
-    deadline: u64,
-    pause: Cell<u64>,
     /// Where it is in the queue.
     place: Cell<Option<usize>>,
     event: Event,
 }
 
-/// What came of waiting.
-pub enum Waited {
-    /// Nothing yet.
-    Again,
-    /// The flight is over, or another request has to lead.
-    Over(Follow),
-    /// It took too long.
-    TimedOut,
-}
-
-/// Whether a request waits.
-pub enum Waiting {
-    Begun,
-    /// It has waited for others as long as it may.
-    TooLong,
-}
-
-/// Makes a request wait for a flight: for no longer than its location says, whatever it has waited
-/// for before.
+/// Makes a request wait until its flow is to look, which it may have done before.
 ///
 /// # Errors
 ///
 /// The request's memory is used up.
-pub fn wait(
+pub fn wait(request: Request, record: &Record, guard: &Guard) -> Result<(), OutOfMemory> {
+    let waiter = match record.waiter.get() {
+        // SAFETY: a waiter lives in the pool of the record's request.
+        Some(waiter) => unsafe { waiter.as_ref() },
+        None => begin(request, record, guard)?,
+    };
+    record.state.set(State::Following);
+    waiter.rest(&record.flow);
+    Ok(())
+}
+
+fn begin<'a>(
     request: Request,
-    record: &Record,
+    record: &'a Record,
     guard: &Guard,
-    key: CacheKey,
-    flight: Flight,
-) -> Result<Waiting, OutOfMemory> {
-    let now = monotonic_ms();
-    let deadline = record.waits_until.get().unwrap_or(now.saturating_add(guard.lock_timeout_ms));
-    if now >= deadline {
-        return Ok(Waiting::TooLong);
-    }
-    record.waits_until.set(Some(deadline));
+) -> Result<&'a Waiter, OutOfMemory> {
+    let key = record.flow.key().ok_or(OutOfMemory)?;
     // SAFETY: the event is in the request's pool, as the waiter is; the log is the connection's.
     let event = unsafe { Event::new(on_event, request.as_ptr().cast(), request.log()) };
-    let waiter = Waiter {
-        request,
-        key,
-        flight: Cell::new(flight),
-        deadline,
-        pause: Cell::new(1),
-        place: Cell::new(None),
-        event,
-    };
+    let waiter = Waiter { request, key, place: Cell::new(None), event };
     let waiter = pool::allocate(request, waiter)?;
     if request.is_main() && !guard.ignores_client_abort {
         notice_hang_up(request)?;
     }
     record.waiter.set(Some(NonNull::from(waiter)));
-    record.state.set(State::Following);
-    waiter.rest();
-    Ok(Waiting::Begun)
+    Ok(waiter)
+}
+
+/// A request waits no more.
+pub fn leave(record: &Record) {
+    if let Some(waiter) = record.waiter.take() {
+        // SAFETY: a waiter lives in the pool of the record's request.
+        unsafe { waiter.as_ref() }.leave();
+    }
 }
 
 /// Ends the request when its client hangs up meanwhile, as `limit_req` does.
@@ -114,42 +91,6 @@ fn notice_hang_up(mut request: Request) -> Result<(), OutOfMemory> {
     }
     request.raw_mut().read_event_handler = Some(ngx_http_test_reading);
     Ok(())
-}
-
-/// For which key a request waits.
-pub fn key(record: &Record) -> Option<CacheKey> {
-    // SAFETY: a waiter lives in the pool of the record's request.
-    record.waiter.get().map(|waiter| unsafe { waiter.as_ref() }.key)
-}
-
-/// Looks whether the flight is over. If it is, the request is as if it had not waited.
-pub fn look(record: &Record, zone: &Zone, guard: &Guard) -> Waited {
-    // SAFETY: a waiter lives in the pool of the record's request.
-    let Some(waiter) = record.waiter.get().map(|waiter| unsafe { waiter.as_ref() }) else {
-        record.state.set(State::New);
-        return Waited::Over(Follow::Gone);
-    };
-    let now = monotonic_ms();
-    let found = zone.follow(&Worker, &waiter.key, waiter.flight.get(), now, guard.lock_timeout_ms);
-    if let Follow::Wait = found
-        && now < waiter.deadline
-    {
-        waiter.rest();
-        return Waited::Again;
-    }
-    record.waiter.set(None);
-    record.state.set(State::New);
-    waiter.leave();
-    match found {
-        Follow::Wait => Waited::TimedOut,
-        // The others wait on.
-        Follow::Lead(ticket) => Waited::Over(Follow::Lead(ticket)),
-        over => {
-            // The others are to know as well.
-            wake(&waiter.key);
-            Waited::Over(over)
-        }
-    }
 }
 
 /// Wakes all requests of this worker that wait for a key. Those that have to wait on come back.
@@ -177,16 +118,9 @@ pub fn wake_first(key: &CacheKey) {
 
 impl Waiter {
     /// Waits until it is woken, or it is time to look again.
-    fn rest(&self) {
-        let left = self.deadline.saturating_sub(monotonic_ms());
+    fn rest(&self, flow: &Flow) {
         let is_first = self.place.get().unwrap_or_else(|| self.enqueue()) == 0;
-        if !is_first {
-            self.event.after(left);
-            return;
-        }
-        let pause = self.pause.get();
-        self.pause.set(pause.saturating_mul(2).min(LONGEST_PAUSE));
-        self.event.after(pause.min(left));
+        self.event.after(flow.pause(monotonic_ms(), is_first));
     }
 
     /// Enters the queue; gives the place. One for which there is no memory is the first of its own.
@@ -204,7 +138,7 @@ impl Waiter {
     }
 
     /// Leaves the queue. The last one takes its place, and looks from now on if that is the first.
-    pub fn leave(&self) {
+    fn leave(&self) {
         self.event.cancel();
         let mut request = self.request;
         if request.is_main() {

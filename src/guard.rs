@@ -5,11 +5,10 @@ use std::rc::Rc;
 
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::TokenSyntax;
-use phantom_token_core::cache::{CacheKey, Counter, Generation, Profile, WorkerCache, Zone};
+use phantom_token_core::cache::{Counter, Profile, Zone};
 use phantom_token_core::challenge::Challenge;
-use phantom_token_core::freshness::Policy;
+use phantom_token_core::flow::Settings;
 use phantom_token_core::introspection::{Asked, ClientCredential};
-use phantom_token_core::stale::UseStale;
 
 use crate::conf::OnOptions;
 use crate::nginx::WorkerCell;
@@ -17,7 +16,7 @@ use crate::nginx::conf::Predicates;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::record::Record;
 use crate::vary::Vary;
-use crate::worker::{self, now};
+use crate::worker;
 use crate::zone::CacheZone;
 
 /// All that protects a location.
@@ -31,7 +30,6 @@ pub struct Guard {
     pub jwt_members: Rc<[String]>,
     /// The largest answer of the authorization server, in bytes.
     pub max_response_size: usize,
-    pub freshness: Policy,
     pub cache_zone: Option<NonNull<CacheZone>>,
     pub options: OnOptions,
     pub challenge: Challenge,
@@ -41,12 +39,7 @@ pub struct Guard {
     pub vary: Vary,
     /// Whether an introspection goes on when its client closes its connection.
     pub ignores_client_abort: bool,
-    /// Whether requests for one token wait for one introspection, and how long.
-    pub lock: bool,
-    pub lock_timeout_ms: u64,
-    pub use_stale: UseStale,
-    /// How many seconds before the end of its freshness a JWT in use is renewed.
-    pub background_update: Option<u64>,
+    pub settings: Settings,
     pub bypass: Option<Predicates>,
     pub uses_worker_cache: bool,
     /// When this worker said last why an answer is not cached.
@@ -75,44 +68,11 @@ impl Guard {
         unsafe { self.cache_zone?.as_ref() }.memory()
     }
 
-    /// The cache of this worker in front of the zone; none if it is off.
-    pub fn worker_cache(&self) -> Option<&WorkerCell<Option<Box<WorkerCache>>>> {
+    /// The zone whose JWTs this worker keeps copies of, if it does.
+    #[inline]
+    pub fn zone_with_copies(&self) -> Option<&CacheZone> {
         // SAFETY: as in `zone`.
-        self.cache_zone
-            .filter(|_| self.uses_worker_cache)
-            .map(|zone| unsafe { zone.as_ref() }.local())
-    }
-
-    /// Keeps a JWT from the zone in this worker.
-    pub fn keep_local(
-        &self,
-        key: CacheKey,
-        jwt: &[u8],
-        fresh_until: UnixTime,
-        expires: Option<UnixTime>,
-        generation: Generation,
-    ) {
-        // SAFETY: as in `zone`.
-        let Some(zone) =
-            self.cache_zone.filter(|_| self.uses_worker_cache).map(|zone| unsafe { zone.as_ref() })
-        else {
-            return;
-        };
-        let mut cache = zone.local().take().unwrap_or_else(|| Box::new(zone.new_local()));
-        if cache.admits(&key, jwt.len()) {
-            cache.put(key, jwt, fresh_until, expires, generation, now());
-        }
-        zone.local().set(Some(cache));
-    }
-
-    /// Drops this worker's own copy of a JWT that has another one in the zone now.
-    pub fn forget_local(&self, key: &CacheKey) {
-        let Some(cell) = self.worker_cache() else {
-            return;
-        };
-        let mut cache = cell.take();
-        cache.iter_mut().for_each(|cache| cache.remove(key));
-        cell.set(cache);
+        self.cache_zone.filter(|_| self.uses_worker_cache).map(|zone| unsafe { zone.as_ref() })
     }
 
     /// What is known of an introspection whose answer is not what was hoped for.
@@ -174,7 +134,7 @@ impl Guard {
         };
         let (counters, line) = (zone.counters(), worker::line());
         counters.count(line, result);
-        if let Some(status) = record.cache_status.get() {
+        if let Some(status) = record.flow.status() {
             counters.count(line, status.counter());
         }
     }

@@ -3,50 +3,39 @@
 use core::cell::{Cell, OnceCell};
 use core::ptr::NonNull;
 
-use nginx_sys::{ngx_int_t, ngx_log_t, ngx_str_t, ngx_uint_t};
-use phantom_token_core::UnixTime;
+use nginx_sys::{ngx_int_t, ngx_str_t, ngx_uint_t};
 use phantom_token_core::bearer::{self, OpaqueToken};
-use phantom_token_core::cache::{
-    Answer, Asked, CacheKey, Counter, Entry, InsertError, Landing, Profile, Ticket, Zone,
-};
-use phantom_token_core::freshness::{self, NotStored, Remedy};
-use phantom_token_core::introspection::{self as answers, Mark, Source, form_body, is_bound};
+use phantom_token_core::cache::{Counter, Profile};
+use phantom_token_core::flow::{Inquiry, Question, Reply, Unstored};
+use phantom_token_core::introspection::{Answer, Mark, Source, form_body, is_bound};
 use phantom_token_core::jwt::Jwt;
 use phantom_token_core::refusal::Refusal;
 use zeroize::Zeroizing;
 
 use crate::capture::{Capture, Captured};
 use crate::guard::Guard;
-use crate::nginx::event::{Event, monotonic_ms};
+use crate::nginx::event::Event;
 use crate::nginx::request::ContentHandler;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::{self, pool, upstream_cache};
-use crate::worker::{Worker, now};
-use crate::{flight, log, subrequest};
+use crate::site::Site;
+use crate::zone::CacheZone;
+use crate::{log, subrequest};
 
 /// An introspection: its question, its answer as it comes in, and who is to know of it. It is in the
 /// pool of the request that asks.
 pub struct Introspection {
     guard: NonNull<Guard>,
-    log: *mut ngx_log_t,
+    /// The one that asks.
+    request: Request,
     /// The Authorization that holds the token.
     authorization: ngx_str_t,
-    /// Where in the cache its answer belongs.
-    key: Option<CacheKey>,
+    inquiry: Inquiry,
     capture: Capture,
-    /// When it was asked, and by the monotonic clock.
-    asked: UnixTime,
-    asked_ms: u64,
-    /// Its place among all questions of the zone.
-    order: Option<Asked>,
     /// What of the client's request decides whom it asks, and may be another thing here.
     unsettled: Option<Profile>,
     /// Whether it was another thing here: then it is not the question that its key stands for.
     is_other: Cell<bool>,
-    /// For whom else it is asked.
-    ticket: Cell<Option<Ticket>>,
-    /// Nobody waits for it.
-    background: bool,
     /// Whether the subrequest has got all that it needs.
     ready: Cell<bool>,
     error_noted: Cell<bool>,
@@ -59,42 +48,27 @@ pub struct Introspection {
     nudge: OnceCell<Event>,
 }
 
-/// Why and how an introspection is made.
-pub struct Purpose {
-    /// The token's Authorization, which lives as long as the request.
-    pub authorization: ngx_str_t,
-    /// Where in the cache its answer belongs; nowhere without one.
-    pub key: Option<CacheKey>,
-    /// The ticket of one that others follow.
-    pub ticket: Option<Ticket>,
-    /// Whether the request goes on meanwhile.
-    pub background: bool,
-}
-
 /// Starts an introspection. Unless it is in the background, the request is woken when it is over.
 ///
 /// # Errors
 ///
 /// Memory, or the number of subrequests that NGINX allows, is used up.
+///
+/// `authorization` is the client's, which holds the token.
 pub fn start<'a>(
     request: Request,
     guard: &Guard,
-    purpose: Purpose,
+    authorization: ngx_str_t,
+    question: Question,
 ) -> Result<&'a Introspection, OutOfMemory> {
-    let background = purpose.background;
     let introspection = Introspection {
         guard: NonNull::from(guard),
-        log: request.log(),
-        authorization: purpose.authorization,
-        key: purpose.key,
+        request,
+        authorization,
+        inquiry: Inquiry::begin(question, guard.zone(), &Site(request)),
         capture: Capture::new(guard.max_response_size),
-        asked: now(),
-        asked_ms: monotonic_ms(),
-        order: guard.zone().map(Zone::ask),
         unsettled: guard.vary.unsettled(request)?,
         is_other: Cell::new(false),
-        ticket: Cell::new(purpose.ticket),
-        background,
         ready: Cell::new(false),
         error_noted: Cell::new(false),
         upstream_ended: Cell::new(false),
@@ -164,14 +138,9 @@ impl Introspection {
         self.authorization
     }
 
-    /// Where in the cache its answer belongs.
-    pub fn key(&self) -> Option<CacheKey> {
-        self.key
-    }
-
     /// Whether the request goes on meanwhile.
     pub fn is_in_background(&self) -> bool {
-        self.background
+        self.inquiry.is_renewal()
     }
 
     /// Takes the end of the subrequest, of which NGINX may tell twice. If nobody waits for the
@@ -187,7 +156,7 @@ impl Introspection {
         }
         let status = ngx_uint_t::try_from(finalized).unwrap_or_default();
         self.capture.finish(finalized, self.source(subrequest, status));
-        if !self.background {
+        if !self.is_in_background() {
             return;
         }
         if let Some(captured) = self.answer()
@@ -275,126 +244,62 @@ impl Introspection {
     ///
     /// Why a request with this token is refused.
     pub fn conclude<'a>(&'a self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
-        let guard = self.guard();
-        guard.record_latency(monotonic_ms().saturating_sub(self.asked_ms));
-        let verdict = self.verdict(captured);
-        let landing = match &verdict {
-            _ if self.is_other.get() => {
-                self.say_not_storable(NotStored::OtherQuestion, || None);
-                Some(Landing::NotStored)
+        let (site, guard, head) = (Site(self.request), self.guard(), &captured.head);
+        guard.record_latency(self.inquiry.latency(&site));
+        let reply = Reply {
+            answer: Answer {
+                token: bearer::text(self.authorization_bytes()),
+                credential: guard.credential.as_deref(),
+                source: head.source,
+                status: head.status,
+                headers: &head.headers,
+                body: captured.body(),
+            },
+            valid_until: head.valid_until,
+            is_to_other: self.is_other.get(),
+        };
+        let copies = guard.zone_with_copies();
+        let mut cache = copies.map(CacheZone::take_local);
+        let zone = guard.zone().map(|zone| (zone, cache.as_deref_mut()));
+        let members = &*guard.jwt_members;
+        let conclusion = self.inquiry.conclude(&site, zone, &guard.settings, &reply, members);
+        if let (Some(zone), Some(cache)) = (copies, cache) {
+            zone.put_local(cache);
+        }
+        if let Some(unstored) = &conclusion.unstored {
+            self.say_unstored(unstored, &reply, &conclusion.verdict);
+        }
+        if let Some(zone) = guard.zone() {
+            self.inquiry.land(&site, zone, conclusion.ending);
+        }
+        conclusion.verdict
+    }
+
+    #[cold]
+    fn say_unstored(
+        &self,
+        unstored: &Unstored,
+        reply: &Reply<'_>,
+        verdict: &Result<Jwt<'_>, Refusal>,
+    ) {
+        let (guard, log) = (self.guard(), self.request.log());
+        match unstored {
+            Unstored::Kind(reason) => log::not_storable(log, guard, *reason, || {
+                let jwt = verdict.as_ref().ok().filter(|_| !reply.is_to_other)?;
+                self.inquiry.remedy(&guard.settings, reply, jwt)
+            }),
+            Unstored::Refused(error) => {
+                if let Some(key) = self.inquiry.key() {
+                    log::not_stored(log, &key, error);
+                }
             }
-            Ok(jwt) => self.store_active(captured, jwt),
-            Err(Refusal::IntrospectionFailed(failure)) => Some(Landing::Failed(failure.into())),
-            Err(refusal) => {
-                self.store_inactive(captured, refusal);
-                Some(Landing::Inactive)
-            }
-        };
-        match landing {
-            Some(landing) => self.land(landing),
-            None => self.abandon(),
-        }
-        verdict
-    }
-
-    fn verdict<'a>(&'a self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
-        let head = &captured.head;
-        let answer = answers::Answer {
-            token: bearer::text(self.authorization_bytes()),
-            credential: self.guard().credential.as_deref(),
-            source: head.source,
-            status: head.status,
-            headers: &head.headers,
-            body: captured.body(),
-        };
-        answers::interpret(&answer, &self.guard().jwt_members, now())?.into_jwt()
-    }
-
-    /// Keeps a JWT for as long as its answer allows, counted from the question; what to tell those
-    /// who follow. Nothing, if one of them should ask once more.
-    fn store_active(&self, captured: &Captured, jwt: &Jwt<'_>) -> Option<Landing> {
-        let guard = self.guard();
-        let head = &captured.head;
-        let (headers, policy) = (&head.headers, &guard.freshness);
-        let (exp, upper_bound) = (jwt.expires(), head.valid_until);
-        let fresh_until = freshness::fresh_until(headers, policy, exp, upper_bound, self.asked);
-        let fresh_until = fresh_until.inspect_err(|&reason| {
-            self.say_not_storable(reason, || {
-                Remedy::find(headers, policy, exp, upper_bound, self.asked)
-            });
-        });
-        let (Ok(fresh_until), Some(asked)) = (fresh_until, self.order) else {
-            self.forget();
-            return Some(Landing::NotStored);
-        };
-        let may_be_stale =
-            guard.use_stale.is_on() && freshness::may_be_stale(&head.headers, &guard.freshness);
-        let stored = self.store(Entry {
-            answer: Answer::Active(jwt.as_bytes()),
-            fresh_until,
-            stale_until: jwt.expires().filter(|_| may_be_stale).unwrap_or(fresh_until),
-            expires: jwt.expires(),
-            asked,
-        });
-        match stored {
-            Ok(()) => Some(Landing::Stored),
-            Err(error) => (!error.is_transient()).then_some(Landing::NotStored),
-        }
-    }
-
-    fn say_not_storable(&self, reason: NotStored, remedy: impl FnOnce() -> Option<Remedy>) {
-        // Without a cache there is nothing to set.
-        if self.guard().zone().is_some() {
-            log::not_storable(self.log, self.guard(), reason, remedy);
-        }
-    }
-
-    /// Remembers that a token is not active, perhaps not before something changes; a JWT that was
-    /// stored for it is gone at once.
-    fn store_inactive(&self, captured: &Captured, refusal: &Refusal) {
-        self.forget();
-        // The server vouches for an expired one: its next answer may bring a JWT that is fresh.
-        if *refusal == Refusal::ExpiredToken {
-            return;
-        }
-        let guard = self.guard();
-        let head = &captured.head;
-        let bound = head.valid_until.into_iter().chain(refusal.holds_until()).min();
-        let fresh_until =
-            freshness::inactive_until(&head.headers, &guard.freshness, bound, self.asked);
-        if let (Some(fresh_until), Some(asked)) = (fresh_until, self.order) {
-            let answer = Answer::Inactive;
-            let stale_until = fresh_until;
-            _ = self.store(Entry { answer, fresh_until, stale_until, expires: None, asked });
-        }
-    }
-
-    fn store(&self, entry: Entry<'_>) -> Result<(), InsertError> {
-        let (zone, key) = self.zone_and_key().ok_or(InsertError::Busy)?;
-        self.guard().forget_local(&key);
-        zone.insert(&Worker, &key, entry, now())
-            .inspect_err(|error| log::not_stored(self.log, &key, error))
-    }
-
-    /// Drops what is stored for the token, in all workers.
-    fn forget(&self) {
-        if let (Some((zone, key)), Some(asked)) = (self.zone_and_key(), self.order) {
-            zone.forget(&Worker, &key, asked);
-        }
-    }
-
-    fn land(&self, landing: Landing) {
-        if let (Some(ticket), Some((zone, key))) = (self.ticket.take(), self.zone_and_key()) {
-            zone.land(&Worker, ticket, landing, monotonic_ms());
-            flight::wake(&key);
         }
     }
 
     /// Lets one of those who follow lead.
     fn abandon(&self) {
-        if let (Some(ticket), Some((zone, key))) = (self.ticket.take(), self.zone_and_key()) {
-            zone.abandon(&Worker, ticket);
-            flight::wake_first(&key);
+        if let Some(zone) = self.guard().zone() {
+            self.inquiry.abandon(&Site(self.request), zone);
         }
     }
 
@@ -411,10 +316,6 @@ impl Introspection {
     fn authorization_bytes(&self) -> &[u8] {
         // SAFETY: `Purpose` says that it lives as long as the request.
         unsafe { nginx::bytes(self.authorization) }
-    }
-
-    fn zone_and_key(&self) -> Option<(&Zone, CacheKey)> {
-        Some((self.guard().zone()?, self.key?))
     }
 }
 

@@ -4,10 +4,10 @@
 //! authorization server for the JWT behind the token, keeps it in shared memory, and lets the
 //! request go on with `Authorization: Bearer <JWT>`.
 //!
-//! The way of a request, file by file: [`access`] decides, [`exchange`] looks into the cache,
-//! [`flight`] waits for others, [`introspection`] asks through a [`subrequest`], [`capture`] takes
-//! its answer, [`grant`] swaps the header or [`refusal`] answers the client.
-//! What is decided about OAuth, HTTP caching and memory is in the crate `phantom_token_core`.
+//! The way of a request, file by file: [`access`] takes its token, [`exchange`] carries out what its
+//! `flow` says, [`flight`] waits for others, [`introspection`] asks through a [`subrequest`],
+//! [`capture`] takes its answer, [`grant`] swaps the header or [`refusal`] answers the client.
+//! What is decided is in the crate `phantom_token_core`: on the way to a JWT in its `flow`.
 
 mod access;
 mod capture;
@@ -25,8 +25,8 @@ mod nginx;
 mod purge;
 mod record;
 mod refusal;
-mod renewal;
 mod server;
+mod site;
 mod status;
 mod subrequest;
 mod variables;

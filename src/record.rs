@@ -7,59 +7,14 @@ use core::ptr::NonNull;
 use http::StatusCode;
 use nginx_sys::{ngx_http_request_t, ngx_str_t};
 use phantom_token_core::cache::{Counter, Profile};
+use phantom_token_core::flow::Flow;
 
-use crate::flight::Waiter;
+use crate::flight::{self, Waiter};
 use crate::introspection::Introspection;
 use crate::nginx::bits::request::{FILTER_FINALIZE, INTERNAL};
 use crate::nginx::headers::Header;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::{self, pool};
-
-/// `$phantom_token_cache_status`.
-#[derive(Clone, Copy)]
-pub enum CacheStatus {
-    /// In the worker's own cache.
-    LocalHit,
-    ZoneHit,
-    Miss,
-    Expired,
-    /// The answer to another request's introspection.
-    Coalesced,
-    /// Past its freshness, as the introspection failed.
-    Stale,
-    /// Past its freshness, while an introspection is under way.
-    Updating,
-    Bypass,
-}
-
-impl CacheStatus {
-    /// The value of the variable.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LocalHit | Self::ZoneHit => "HIT",
-            Self::Miss => "MISS",
-            Self::Expired => "EXPIRED",
-            Self::Coalesced => "COALESCED",
-            Self::Stale => "STALE",
-            Self::Updating => "UPDATING",
-            Self::Bypass => "BYPASS",
-        }
-    }
-
-    /// The counter of the status, of which each request that is granted or refused counts one.
-    pub fn counter(self) -> Counter {
-        match self {
-            Self::LocalHit => Counter::LocalHit,
-            Self::ZoneHit => Counter::ZoneHit,
-            Self::Miss => Counter::Miss,
-            Self::Expired => Counter::Expired,
-            Self::Coalesced => Counter::Coalesced,
-            Self::Stale => Counter::Stale,
-            Self::Updating => Counter::Updating,
-            Self::Bypass => Counter::Bypass,
-        }
-    }
-}
 
 /// How far a request has come.
 #[derive(Clone, Copy)]
@@ -115,9 +70,8 @@ pub struct Record {
     pub introspection: Cell<Option<NonNull<Introspection>>>,
     /// The place in the queue for an introspection that another request waits for.
     pub waiter: Cell<Option<NonNull<Waiter>>>,
-    /// Until when it waits for others, by the monotonic clock, once it has begun to.
-    pub waits_until: Cell<Option<u64>>,
-    pub cache_status: Cell<Option<CacheStatus>>,
+    /// How far its way to a JWT has come.
+    pub flow: Flow,
     /// The headers of a refusal.
     pub challenge: Cell<Option<Header>>,
     pub retry_after: Cell<Option<Header>>,
@@ -185,15 +139,12 @@ impl Record {
     pub fn begin(&self, question: Profile) {
         self.state.set(State::New);
         self.question.set(Some(question));
-        self.waits_until.set(None);
     }
 
     /// Nobody is to wake the request any more, which is not where it waited.
     pub fn stop_waiting(&self) {
-        if let Some(waiter) = self.waiter.take() {
-            // SAFETY: a waiter lives in the pool of the record's request.
-            unsafe { waiter.as_ref() }.leave();
-        }
+        flight::leave(self);
+        self.flow.give_up();
         self.introspection.set(None);
         if let State::Introspecting | State::Following = self.state.get() {
             self.state.set(State::New);
@@ -246,8 +197,7 @@ impl Record {
             question: Cell::new(None),
             introspection: Cell::new(None),
             waiter: Cell::new(None),
-            waits_until: Cell::new(None),
-            cache_status: Cell::new(None),
+            flow: Flow::default(),
             challenge: Cell::new(None),
             retry_after: Cell::new(None),
             no_store: Cell::new(None),

@@ -9,10 +9,12 @@ use nginx_sys::{
 use ngx::http::HttpModuleMainConf as _;
 
 use crate::grant::BEARER;
+use phantom_token_core::outcome::CacheStatus;
+
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::variables::OfClient;
-use crate::record::{CacheStatus, Record, State};
+use crate::record::{Record, State};
 use crate::{Module, nginx};
 
 type Getter = unsafe extern "C" fn(
@@ -80,7 +82,7 @@ unsafe extern "C" fn cache_status(
     // SAFETY: NGINX calls a getter with a live request and a place for the value.
     unsafe {
         get(r, v, |record| {
-            record.cache_status.get().map(CacheStatus::as_str).map(str::as_bytes).map(nginx::string)
+            record.flow.status().map(CacheStatus::as_str).map(str::as_bytes).map(nginx::string)
         })
     }
 }

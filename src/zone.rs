@@ -209,15 +209,21 @@ impl CacheZone {
         self.local_entries.set(self.local_entries.get().max(Some(entries)));
     }
 
-    /// The worker's own cache, made when it is first needed.
-    pub fn local(&self) -> &WorkerCell<Option<Box<WorkerCache>>> {
-        &self.local
+    /// Takes the worker's own cache, until it is put back.
+    #[inline]
+    pub fn take_local(&self) -> Box<WorkerCache> {
+        self.local.take().unwrap_or_else(|| self.new_local())
     }
 
-    /// An empty cache for a worker.
-    pub fn new_local(&self) -> WorkerCache {
+    #[inline]
+    pub fn put_local(&self, cache: Box<WorkerCache>) {
+        self.local.set(Some(cache));
+    }
+
+    #[cold]
+    fn new_local(&self) -> Box<WorkerCache> {
         let entries = self.local_entries.get().unwrap_or(NonZeroUsize::MIN);
-        WorkerCache::new(entries, entries.get().saturating_mul(LOCAL_BYTES_PER_ENTRY))
+        Box::new(WorkerCache::new(entries, entries.get().saturating_mul(LOCAL_BYTES_PER_ENTRY)))
     }
 }
 

@@ -12,6 +12,8 @@ pub mod challenge;
 #[forbid(unsafe_code)]
 mod charset;
 #[forbid(unsafe_code)]
+pub mod flow;
+#[forbid(unsafe_code)]
 pub mod freshness;
 #[forbid(unsafe_code)]
 pub mod introspection;
@@ -21,6 +23,8 @@ mod json;
 pub mod jwt;
 #[forbid(unsafe_code)]
 mod media_type;
+#[forbid(unsafe_code)]
+pub mod outcome;
 #[forbid(unsafe_code)]
 pub mod purge;
 #[forbid(unsafe_code)]

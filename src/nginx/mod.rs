@@ -58,6 +58,22 @@ impl<T> WorkerCell<T> {
     }
 }
 
+/// A value of the process that changes within, by cells of its own.
+pub struct OfWorker<T>(T);
+
+// SAFETY: as above.
+unsafe impl<T> Sync for OfWorker<T> {}
+
+impl<T> OfWorker<T> {
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+}
+
 /// The bytes of an NGINX string; one without data is empty.
 ///
 /// # Safety

@@ -46,22 +46,30 @@ impl WorkerCache {
         Self { entries: cache, bytes: 0, limit: bytes, doorkeeper: Doorkeeper::new(entries) }
     }
 
-    /// Hands the JWT of `key` to `serve`, if it is fresh at `now` and no purge came after it was
-    /// asked for: if it is of `generation`, which the zone has now. One that is not is dropped, and
-    /// so is one that `serve` has no use for.
-    pub fn serve<T>(
+    /// Whether there is a JWT of `key` that is fresh at `now` and of which no purge came after it was
+    /// asked for: that is of `generation`, which the zone has now. One that is not is dropped, and so
+    /// is one that `is_wanted` says no to. From here on it is what [`served`](Self::served) gives.
+    pub fn serve(
         &mut self,
         key: &CacheKey,
         generation: Generation,
         now: UnixTime,
-        serve: impl FnOnce(LocalHit<'_>) -> Option<T>,
-    ) -> Option<T> {
-        let entry = self.entries.get_mut(key)?;
-        let served = entry.hit(generation, now).and_then(serve);
-        if served.is_none() {
+        is_wanted: impl FnOnce(LocalHit<'_>) -> bool,
+    ) -> bool {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return false;
+        };
+        let is_served = entry.hit(generation, now).is_some_and(is_wanted);
+        if !is_served {
             self.remove(key);
         }
-        served
+        is_served
+    }
+
+    /// The JWT that was served last, if nothing was done to the cache since.
+    #[must_use]
+    pub fn served(&self) -> &[u8] {
+        self.entries.peek_mru().map_or(&[], |(_, entry)| &entry.jwt)
     }
 
     /// Whether a JWT of `len` bytes is worth its place, to be asked each time that it could be
@@ -167,7 +175,7 @@ fn is_fresh(fresh_until: UnixTime, expires: Option<UnixTime>, now: UnixTime) -> 
 /// Takes a key as its own hash: it is one already, and keyed, so that nobody outside can make
 /// two tokens meet.
 #[derive(Default)]
-struct KeyHasher(u64);
+pub(crate) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     fn write_u64(&mut self, half: u64) {

@@ -35,6 +35,7 @@ pub use error::{CheckError, InsertError, RegionError};
 pub use flight::{Flight, Follow, Join, Landing, Ticket};
 pub use key::{CacheKey, Profile};
 pub use latency::Latency;
+pub(crate) use local::KeyHasher;
 pub use local::{LocalHit, WorkerCache};
 pub use lock::{OwnerId, Process};
 #[cfg(shuttle)]

@@ -46,7 +46,10 @@ impl Simulation {
     /// Another worker's introspection for the same token ends while this one is at work. Seldom.
     pub fn land_in_between(&mut self, request: &Request) {
         let (worker, holder) = (request.worker, request.holder());
-        let is_of_another = |other: &Request| other.worker != worker && other.holder() == holder;
+        let is_idle = |worker| self.workers[&worker].own.is_some();
+        let is_of_another = |other: &Request| {
+            other.worker != worker && other.holder() == holder && is_idle(other.worker)
+        };
         let ready = self.questions.iter().find_map(|(&id, question)| {
             (question.is_answered() && is_of_another(&question.request)).then_some(id)
         });
@@ -61,7 +64,7 @@ impl Simulation {
             return false;
         }
         self.tally.add(What::DeathBeforeLanding);
-        if !question.is_background {
+        if !question.is_renewal() {
             self.tally.add(What::Died);
         }
         self.bury(worker);
@@ -154,7 +157,7 @@ impl Simulation {
     fn bury(&mut self, worker: u64) {
         let dead = self.workers.remove(&worker).unwrap();
         self.living.borrow_mut().remove(&worker);
-        let waited = self.questions.values().filter(|question| !question.is_background);
+        let waited = self.questions.values().filter(|question| !question.is_renewal());
         let waited = waited.map(|question| question.request.worker);
         let followed = self.followers.values().map(|follower| follower.request.worker);
         for _ in waited.chain(followed).filter(|&other| other == worker) {
@@ -185,10 +188,10 @@ impl Simulation {
         let chosen = self.random.below(count);
         let question = self.questions.keys().nth(chosen).copied();
         if let Some(question) = question.and_then(|id| self.questions.remove(&id)) {
-            if !question.is_background {
+            if !question.is_renewal() {
                 self.tally.add(What::HungUp);
             }
-            return self.give_up(question);
+            return self.give_up(&question);
         }
         let id = *self.followers.keys().nth(chosen - self.questions.len()).unwrap();
         self.followers.remove(&id);

@@ -84,8 +84,9 @@ impl Ledger {
         location: &Location,
         (asked, asked_at): (Order, u64),
     ) {
-        let may_be_stale =
-            location.use_stale.is_on() && !promise.must_revalidate && promise.exp.is_some();
+        let may_be_stale = location.settings.use_stale.is_on()
+            && !promise.must_revalidate
+            && promise.exp.is_some();
         let written = Written {
             holder,
             asked,
@@ -161,11 +162,12 @@ impl Ledger {
 
 fn fresh_until(promise: &Promise, location: &Location, asked_at: u64) -> Option<u64> {
     let lifetime = match promise.stated {
-        Stated::Nothing => location.policy.valid?.as_secs(),
+        Stated::Nothing => location.settings.freshness.valid?.as_secs(),
         Stated::Lifetime(lifetime) => lifetime,
         Stated::NotStorable => return None,
     };
-    let max_valid = location.policy.max_valid.map_or(u64::MAX, |max_valid| max_valid.as_secs());
+    let max_valid =
+        location.settings.freshness.max_valid.map_or(u64::MAX, |max_valid| max_valid.as_secs());
     let fresh_until = asked_at + lifetime.min(max_valid);
     Some(fresh_until.min(promise.exp.unwrap_or(u64::MAX)))
 }

@@ -1,7 +1,7 @@
 //! Fifty hours in the life of a cache, in simulated time: what is served, beside what may be.
 //!
-//! Requests, revocations, purges, reloads, deaths of workers and jumps of the clock come at random,
-//! and the workers call the cache in the order in which the module does. The authorization server
+//! Requests, revocations, purges, reloads, deaths of workers and jumps of the clock come at random. What
+//! the workers do is the module's own [`Flow`](phantom_token_core::flow::Flow). The authorization server
 //! keeps a [`Ledger`](ledger::Ledger) of what it said, and each JWT that is served is held against
 //! it. The same seed makes the same hours; another one is taken from the environment:
 //!

@@ -1,5 +1,6 @@
 //! The clock, the workers and what they have before them.
 
+use crate::exchange::Own;
 use crate::introspection::Question;
 use crate::ledger::{Floor, Holder, Ledger, Serving, Way};
 use crate::location::Location;
@@ -7,10 +8,11 @@ use crate::memory::{Memory, Random};
 use crate::server::Server;
 use crate::tally::{Tally, What};
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{CacheKey, Flight, OwnerId, Process, Usage, WorkerCache, Zone};
+use phantom_token_core::cache::{CacheKey, OwnerId, Process, Usage, WorkerCache, Zone};
+use phantom_token_core::flow::{Flow, Memory as OwnMemory};
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::rc::Rc;
 
@@ -21,8 +23,6 @@ const WORKERS: usize = 3;
 const LIVE_TOKENS: usize = 40;
 /// The most milliseconds by which a worker's idea of the time lags behind.
 const LAG: usize = 50;
-/// Milliseconds between two looks of a follower, at most.
-const LONGEST_PAUSE: u64 = 200;
 
 /// Workers around a zone.
 pub struct Simulation {
@@ -72,9 +72,8 @@ pub enum Event {
 pub struct Worker {
     pub zone: Rc<Zone>,
     pub process: Rc<Member>,
-    pub cache: WorkerCache,
-    /// The JWTs that it has tried to renew in a second.
-    pub tried: (u64, HashSet<CacheKey>),
+    /// Nothing while it is at a request.
+    pub own: Option<Own>,
     lag: u64,
 }
 
@@ -91,8 +90,6 @@ pub struct Request {
     /// The number of the location.
     pub location: usize,
     pub is_bypassed: bool,
-    /// Until when it waits for others, once it has begun to.
-    pub waits_until: Option<u64>,
     /// What binds the answer to its own question.
     pub floor: Floor,
 }
@@ -100,9 +97,7 @@ pub struct Request {
 /// A request that waits for another's introspection.
 pub struct Follower {
     pub request: Request,
-    pub flight: Flight,
-    pub deadline: u64,
-    pub pause: u64,
+    pub flow: Flow,
 }
 
 impl Simulation {
@@ -174,8 +169,10 @@ impl Simulation {
         let worker = Worker {
             zone: Rc::clone(zone),
             process: Rc::new(Member { id, living: Rc::clone(&self.living) }),
-            cache: WorkerCache::new(NonZeroUsize::new(40).unwrap(), 64 * 1024),
-            tried: Default::default(),
+            own: Some(Own {
+                memory: OwnMemory::default(),
+                cache: WorkerCache::new(NonZeroUsize::new(40).unwrap(), 64 * 1024),
+            }),
             lag: self.random.below(LAG) as u64,
         };
         self.workers.insert(id, worker);
@@ -215,7 +212,6 @@ impl Simulation {
             token,
             location,
             is_bypassed: bypass.is_some_and(|one_in| self.random.below(one_in) == 0),
-            waits_until: None,
             floor: self.ledger.floor((token, location)),
         }
     }
@@ -231,14 +227,21 @@ impl Simulation {
         self.live_tokens[place]
     }
 
-    /// Makes a request wait. The module wakes those in the leader's worker; here all look for
-    /// themselves, as those in other workers do.
+    /// Makes a request wait until it looks for itself.
     pub fn wait(&mut self, follower: Follower) {
-        let left = follower.deadline.saturating_sub(self.monotonic_ms(follower.request.worker));
+        let pause = follower.flow.pause(self.monotonic_ms(follower.request.worker), true);
         let id = self.next_id();
-        self.after(follower.pause.min(left), Event::Look(id));
-        let pause = (follower.pause * 2).min(LONGEST_PAUSE);
-        self.followers.insert(id, Follower { pause, ..follower });
+        self.after(pause, Event::Look(id));
+        self.followers.insert(id, follower);
+    }
+
+    /// Takes what a worker has for itself, until it is given back.
+    pub fn take_own(&mut self, worker: u64) -> Own {
+        self.workers.get_mut(&worker).unwrap().own.take().unwrap()
+    }
+
+    pub fn give_own_back(&mut self, worker: u64, own: Own) {
+        self.workers.get_mut(&worker).unwrap().own = Some(own);
     }
 
     /// Sends a request with its JWT to the API, which must be allowed.

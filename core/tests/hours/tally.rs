@@ -27,6 +27,8 @@ pub enum What {
     Led,
     Followed,
     Alone,
+    /// Though the location has others wait.
+    LeftAlone,
     TookOver,
     TimedOut,
     FlightGone,
@@ -71,12 +73,13 @@ const ENDS: [What; 10] = [
     What::Died,
 ];
 
-const REST: [What; 29] = [
+const REST: [What; 30] = [
     What::Bypassed,
     What::Expired,
     What::Led,
     What::Followed,
     What::Alone,
+    What::LeftAlone,
     What::TookOver,
     What::TimedOut,
     What::FlightGone,

@@ -41,10 +41,17 @@ fn serve(
     generation: Generation,
     now: UnixTime,
 ) -> Option<Served> {
-    cache.serve(key, generation, now, |hit| {
+    let mut seen = None;
+    let is_served = cache.serve(key, generation, now, |hit| {
         let LocalHit { jwt, fresh_until, expires, touch } = hit;
-        Some(Served { jwt: jwt.to_vec(), fresh_until, expires, touch, shown: format!("{hit:?}") })
-    })
+        let shown = format!("{hit:?}");
+        seen = Some(Served { jwt: jwt.to_vec(), fresh_until, expires, touch, shown });
+        true
+    });
+    if let Some(seen) = &seen {
+        assert_eq!(seen.jwt, cache.served());
+    }
+    seen.filter(|_| is_served)
 }
 
 #[test]
@@ -121,9 +128,8 @@ fn a_jwt_that_could_not_be_used_is_dropped() {
     let mut cache = cache(4, 100);
     put(&mut cache, 1, b"jwt");
 
-    let declined = cache.serve(&key(1), Generation(1), NOW, |_| None::<()>);
+    assert!(!cache.serve(&key(1), Generation(1), NOW, |_| false));
 
-    assert_eq!(declined, None);
     assert_eq!(jwt(&mut cache, 1), None);
 }
 

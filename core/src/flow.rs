@@ -1,0 +1,517 @@
+//! The way of a request from its token to a JWT: what is decided on it, and in which order the cache is
+//! asked, told and waited for.
+//!
+//! A [`Flow`] is one request's. It does no I/O, and waits for nothing: it is told what happens, and says
+//! which [`Step`] comes next. NGINX carries the steps out, and so does the simulation of
+//! `core/tests/hours`.
+//!
+//! ```text
+//! start, look, failed  ->  Grant         the JWT is in hand
+//!                          Next::Ask     an introspection; `failed`, if it brings no JWT
+//!                          Next::Wait    for another's; `look` once it may be over
+//!                          Next::Refuse
+//! ```
+//!
+//! An [`Inquiry`] is one introspection: what its answer does to the cache, and to those who wait for it.
+
+mod inquiry;
+mod memory;
+
+use std::cell::Cell;
+
+use crate::UnixTime;
+use crate::bearer;
+use crate::cache::{
+    CacheKey, Flight, Follow, Join, Landing, LocalHit, Lookup, Process, Ticket, WorkerCache, Zone,
+};
+use crate::freshness::Policy;
+use crate::outcome::CacheStatus;
+use crate::refusal::Refusal;
+use crate::stale::UseStale;
+
+pub use inquiry::{Conclusion, Ending, Inquiry, Reply, Unstored};
+pub use memory::Memory;
+
+/// The longest time between two looks at another's introspection, in milliseconds.
+const LONGEST_PAUSE: u64 = 8;
+
+/// What a location says of the way to a JWT.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// For how long answers may be used.
+    pub freshness: Policy,
+    /// Whether requests for one token wait for one introspection (`phantom_token_cache_lock`).
+    pub lock: bool,
+    /// For how long they do, in milliseconds.
+    pub lock_timeout_ms: u64,
+    /// When a JWT is served past its freshness.
+    pub use_stale: UseStale,
+    /// How many seconds before its end a JWT in use is renewed, if at all
+    /// (`phantom_token_cache_background_update`).
+    pub background_update: Option<u64>,
+}
+
+impl Settings {
+    /// Whether a JWT that is fresh until then goes stale so soon that it is to be renewed.
+    #[inline]
+    fn has_to_renew(&self, fresh_until: UnixTime, now: UnixTime) -> bool {
+        self.background_update.is_some_and(|before| fresh_until.0.saturating_sub(now.0) <= before)
+    }
+}
+
+/// What a flow needs to know of the request and of the process that it is in.
+pub trait Site {
+    /// The process, as the locks know it.
+    type Process: Process;
+
+    /// This process.
+    fn process(&self) -> &Self::Process;
+
+    /// The time.
+    fn now(&self) -> UnixTime;
+
+    /// Milliseconds of a clock that never jumps.
+    fn now_ms(&self) -> u64;
+
+    /// Whether the request can carry a renewal in the background.
+    fn may_renew(&self) -> bool;
+
+    /// Lets those of this process look that wait for a key.
+    fn wake(&self, key: &CacheKey, whom: Wake);
+
+    /// Comes where it matters that other processes may do something just then. A simulation has them do
+    /// so.
+    #[inline(always)]
+    fn meanwhile(&self) {}
+}
+
+/// Which of those who wait for a key are to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// All: the introspection is over.
+    All,
+    /// One, who is to lead.
+    First,
+}
+
+/// Where a flow is: what it may use there.
+pub struct Here<'a, S> {
+    /// The request and its process.
+    pub site: &'a S,
+    /// The cache that all processes share.
+    pub zone: &'a Zone,
+    /// This process's own cache in front of that, if the location uses it.
+    pub cache: Option<&'a mut WorkerCache>,
+    /// What else this process remembers.
+    pub memory: &'a Memory,
+    /// The location's settings.
+    pub settings: &'a Settings,
+}
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The request goes on with a JWT out of the cache.
+    Grant(Grant),
+    /// It has none, or not yet.
+    Other(Next),
+}
+
+/// A JWT out of the cache.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Where it is.
+    pub jwt: Found,
+    /// A renewal to be started, once the request goes on.
+    pub renewal: Option<Question>,
+    /// What the request would have been refused for, had it not been served this one stale.
+    pub instead_of: Option<Refusal>,
+}
+
+/// Where a JWT is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// In the cache of this process: [`WorkerCache::served`].
+    InWorker,
+    /// Copied out of the zone: [`Memory::with_jwt`].
+    InZone,
+}
+
+/// What comes next for a request that has no JWT.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The authorization server is to be asked. Its JWT is a grant, anything else is for
+    /// [`Flow::failed`].
+    Ask(Question),
+    /// Another request's introspection is waited for; [`Flow::look`] goes on, after
+    /// [`Flow::pause`] at the latest.
+    Wait,
+    /// The request has no access.
+    Refuse(Refusal),
+}
+
+/// An introspection to be made.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Where in the cache its answer belongs; nowhere without one.
+    pub key: Option<CacheKey>,
+    /// The obligation to those who follow it.
+    pub ticket: Option<Ticket>,
+    /// Whether the request goes on meanwhile.
+    pub is_renewal: bool,
+}
+
+/// One request on its way.
+#[derive(Default)]
+pub struct Flow {
+    key: Cell<Option<CacheKey>>,
+    status: Cell<Option<CacheStatus>>,
+    follows: Cell<Option<Following>>,
+    /// Until when it waits for others, in milliseconds, once it has begun to.
+    waits_until: Cell<Option<u64>>,
+}
+
+/// A wait for another's introspection.
+#[derive(Clone, Copy)]
+struct Following {
+    flight: Flight,
+    deadline: u64,
+    /// Until the next look, in milliseconds.
+    pause: u64,
+}
+
+impl Flow {
+    /// Where in the cache the request was answered from, as far as that is known.
+    pub fn status(&self) -> Option<CacheStatus> {
+        self.status.get()
+    }
+
+    /// Where in the cache the answer about its token belongs.
+    pub fn key(&self) -> Option<CacheKey> {
+        self.key.get()
+    }
+
+    /// Gets the JWT for a token, or begins to.
+    #[inline(always)]
+    pub fn start<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey, token: &[u8]) -> Step {
+        self.waits_until.set(None);
+        self.key.set(Some(key));
+        if self.use_cached(here, &key) {
+            return Grant::of(Found::InWorker).into();
+        }
+        self.use_zone(here, &key, token)
+    }
+
+    /// The same, without a look into the cache (`phantom_token_cache_bypass`).
+    pub fn start_afresh(&self, key: CacheKey, token: &[u8]) -> Next {
+        self.key.set(Some(key));
+        self.status.set(Some(CacheStatus::Bypass));
+        self.ask_about(token)
+    }
+
+    /// The same, without a cache at all.
+    pub fn start_alone(&self, token: &[u8]) -> Next {
+        self.key.set(None);
+        self.ask_about(token)
+    }
+
+    /// Goes on when the introspection that the request waits for may be over.
+    pub fn look<S: Site>(&self, here: &mut Here<'_, S>) -> Step {
+        let (Some(following), Some(key)) = (self.follows.get(), self.key.get()) else {
+            return self.ask(None);
+        };
+        let Following { flight, deadline, .. } = following;
+        let now = here.site.now_ms();
+        let timeout = here.settings.lock_timeout_ms;
+        let found = here.zone.follow(here.site.process(), &key, flight, now, timeout);
+        if found == Follow::Wait && now < deadline {
+            return Next::Wait.into();
+        }
+        self.follows.set(None);
+        // Those of this process who wait as well are to know.
+        if let Follow::Landed(_) | Follow::Gone = found {
+            here.site.wake(&key, Wake::All);
+        }
+        match found {
+            Follow::Wait => self.ask(None),
+            Follow::Gone => self.look_again(here, key),
+            Follow::Lead(ticket) => self.lead(here, key, ticket),
+            Follow::Landed(landing) => self.landed(here, key, landing),
+        }
+    }
+
+    /// How long to wait before the next look, in milliseconds. One of those who wait in a process looks
+    /// more often than at its deadline.
+    pub fn pause(&self, now_ms: u64, is_first: bool) -> u64 {
+        let Some(mut following) = self.follows.get() else {
+            return 0;
+        };
+        let left = following.deadline.saturating_sub(now_ms);
+        if !is_first {
+            return left;
+        }
+        let pause = following.pause;
+        following.pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        self.follows.set(Some(following));
+        pause.min(left)
+    }
+
+    /// Waits no more.
+    pub fn give_up(&self) {
+        self.follows.set(None);
+    }
+
+    #[inline(always)]
+    fn use_cached<S: Site>(&self, here: &mut Here<'_, S>, key: &CacheKey) -> bool {
+        let Here { site, zone, settings, .. } = here;
+        let Some(cache) = &mut here.cache else {
+            return false;
+        };
+        let now = site.now();
+        let is_used = cache.serve(key, zone.generation(key), now, |hit: LocalHit<'_>| {
+            // One that is about to go stale may have been renewed: the zone knows. The zone may also
+            // have dropped what turned out to be inactive.
+            !settings.has_to_renew(hit.fresh_until, now)
+                && (!hit.touch || zone.touch(site.process(), key, now) != Some(false))
+        });
+        if is_used {
+            self.status.set(Some(CacheStatus::LocalHit));
+        }
+        is_used
+    }
+
+    /// What was waited for is not known any more.
+    fn look_again<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey) -> Step {
+        if self.use_cached(here, &key) {
+            return Grant::of(Found::InWorker).into();
+        }
+        self.use_zone(here, &key, NOT_MISSPELT)
+    }
+
+    /// Goes on where this process has no JWT.
+    #[inline(never)]
+    fn use_zone<S: Site>(&self, here: &mut Here<'_, S>, key: &CacheKey, token: &[u8]) -> Step {
+        let now = here.site.now();
+        let generation = here.zone.generation(key);
+        here.site.meanwhile();
+        let found =
+            here.memory.with_jwt(|jwt| here.zone.lookup(here.site.process(), key, now, jwt));
+        here.site.meanwhile();
+        self.status.set(Some(match found {
+            Lookup::Fresh { .. } | Lookup::Inactive { .. } => CacheStatus::ZoneHit,
+            Lookup::Stale { .. } | Lookup::Expired => CacheStatus::Expired,
+            Lookup::Miss => CacheStatus::Miss,
+        }));
+        match found {
+            Lookup::Fresh { fresh_until, .. } if here.settings.has_to_renew(fresh_until, now) => {
+                let renewal = renew(here, key, now);
+                Grant { renewal, ..Grant::of(Found::InZone) }.into()
+            }
+            Lookup::Fresh { expires, fresh_until } => {
+                if let Some(cache) = &mut here.cache {
+                    here.memory.with_jwt(|jwt| {
+                        if cache.admits(key, jwt.len()) {
+                            cache.put(*key, jwt, fresh_until, expires, generation, now);
+                        }
+                    });
+                }
+                Grant::of(Found::InZone).into()
+            }
+            Lookup::Inactive { .. } => Next::Refuse(Refusal::InactiveToken).into(),
+            // The cache has nothing for a misspelt JWT, so a hit need not look for that.
+            _ if bearer::is_misspelt_jwt(token) => Next::Refuse(Refusal::MisspeltJwt).into(),
+            Lookup::Stale { .. } => self.board(here, *key, true),
+            Lookup::Expired | Lookup::Miss => self.board(here, *key, false),
+        }
+    }
+
+    /// Introspects, unless another request does so for the same token.
+    #[inline(never)]
+    fn board<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey, has_stale: bool) -> Step {
+        here.site.meanwhile();
+        if has_stale && here.settings.use_stale.while_updating() && here.settings.lock {
+            return self.board_with_stale(here, key);
+        }
+        match join(here, &key, here.settings.lock) {
+            Join::Alone => self.ask(None),
+            Join::Lead(ticket) => self.lead(here, key, ticket),
+            Join::Follow(flight) => {
+                let now = here.site.now_ms();
+                let longest = now.saturating_add(here.settings.lock_timeout_ms);
+                let deadline = self.waits_until.get().unwrap_or(longest);
+                if now >= deadline {
+                    return self.ask(None);
+                }
+                self.waits_until.set(Some(deadline));
+                self.follows.set(Some(Following { flight, deadline, pause: 1 }));
+                Next::Wait.into()
+            }
+        }
+    }
+
+    /// As [`Flow::board`], but with a stale JWT that spares the waiting.
+    fn board_with_stale<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey) -> Step {
+        let may_renew = here.settings.background_update.is_some() && here.site.may_renew();
+        if may_renew && !here.memory.tries(&key, here.site.now()) {
+            return self.serve_updating(here, key, None);
+        }
+        match join(here, &key, true) {
+            Join::Alone => self.ask(None),
+            Join::Lead(ticket) if !may_renew => self.ask(Some(ticket)),
+            Join::Lead(ticket) => self.serve_updating(here, key, Some(ticket)),
+            Join::Follow(_) => self.serve_updating(here, key, None),
+        }
+    }
+
+    fn serve_updating<S: Site>(
+        &self,
+        here: &mut Here<'_, S>,
+        key: CacheKey,
+        ticket: Option<Ticket>,
+    ) -> Step {
+        if !self.finds_stale(here, &key, CacheStatus::Updating) {
+            return self.ask(ticket);
+        }
+        let renewal = ticket.map(|ticket| Question::renewal(key, ticket));
+        Grant { renewal, ..Grant::of(Found::InZone) }.into()
+    }
+
+    /// Introspects, unless another request has done so between the look into the cache and now.
+    fn lead<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey, ticket: Ticket) -> Step {
+        let Some(step) = self.use_stored_meanwhile(here, &key) else {
+            return self.ask(Some(ticket));
+        };
+        here.zone.land(here.site.process(), ticket, Landing::Stored, here.site.now_ms());
+        here.site.wake(&key, Wake::All);
+        step
+    }
+
+    fn landed<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey, landing: Landing) -> Step {
+        let refusal = match landing {
+            Landing::NotStored => return self.ask(None),
+            Landing::Stored => {
+                let step = self.use_stored_meanwhile(here, &key);
+                // It is gone again: one of those who waited for it asks once more.
+                return step.unwrap_or_else(|| self.look_again(here, key));
+            }
+            Landing::Inactive => Refusal::InactiveToken,
+            Landing::Failed(code) => Refusal::IntrospectionFailed(code.into()),
+        };
+        self.status.set(Some(CacheStatus::Coalesced));
+        self.failed(here, refusal)
+    }
+
+    /// Takes what another request has stored since this one looked into the cache.
+    fn use_stored_meanwhile<S: Site>(
+        &self,
+        here: &mut Here<'_, S>,
+        key: &CacheKey,
+    ) -> Option<Step> {
+        let step = match look_up(here, key) {
+            Lookup::Fresh { .. } => Grant::of(Found::InZone).into(),
+            Lookup::Inactive { .. } => Next::Refuse(Refusal::InactiveToken).into(),
+            Lookup::Stale { .. } | Lookup::Expired | Lookup::Miss => return None,
+        };
+        self.status.set(Some(CacheStatus::Coalesced));
+        Some(step)
+    }
+
+    /// Refuses a request whose introspection brought no JWT, or serves it a stale one where that is
+    /// allowed. Who asks for a fresh answer, with `phantom_token_cache_bypass`, has no use for a stale
+    /// one; `proxy_cache` has it so too.
+    pub fn failed<S: Site>(&self, here: &mut Here<'_, S>, refusal: Refusal) -> Step {
+        let may_be_stale = matches!(&refusal, Refusal::IntrospectionFailed(failure)
+            if here.settings.use_stale.allows(failure));
+        if may_be_stale
+            && self.status.get() != Some(CacheStatus::Bypass)
+            && let Some(key) = self.key.get()
+            && self.finds_stale(here, &key, CacheStatus::Stale)
+        {
+            return Grant { instead_of: Some(refusal), ..Grant::of(Found::InZone) }.into();
+        }
+        Next::Refuse(refusal).into()
+    }
+
+    fn finds_stale<S: Site>(
+        &self,
+        here: &mut Here<'_, S>,
+        key: &CacheKey,
+        status: CacheStatus,
+    ) -> bool {
+        let is_there = matches!(look_up(here, key), Lookup::Stale { .. } | Lookup::Fresh { .. });
+        if is_there {
+            self.status.set(Some(status));
+        }
+        is_there
+    }
+
+    fn ask_about(&self, token: &[u8]) -> Next {
+        if bearer::is_misspelt_jwt(token) {
+            return Next::Refuse(Refusal::MisspeltJwt);
+        }
+        self.question(None)
+    }
+
+    fn ask(&self, ticket: Option<Ticket>) -> Step {
+        self.question(ticket).into()
+    }
+
+    fn question(&self, ticket: Option<Ticket>) -> Next {
+        Next::Ask(Question { key: self.key.get(), ticket, is_renewal: false })
+    }
+}
+
+impl Grant {
+    fn of(jwt: Found) -> Self {
+        Self { jwt, renewal: None, instead_of: None }
+    }
+}
+
+impl From<Grant> for Step {
+    fn from(grant: Grant) -> Self {
+        Self::Grant(grant)
+    }
+}
+
+impl From<Next> for Step {
+    fn from(next: Next) -> Self {
+        Self::Other(next)
+    }
+}
+
+/// Stands for a token that was looked at before.
+const NOT_MISSPELT: &[u8] = b"";
+
+impl Question {
+    fn renewal(key: CacheKey, ticket: Ticket) -> Self {
+        Self { key: Some(key), ticket: Some(ticket), is_renewal: true }
+    }
+}
+
+/// A renewal of a JWT in use that is about to go stale, if this request is to start it. There is one at a
+/// time, whatever `phantom_token_cache_lock` says: nobody would wait for a second one.
+fn renew<S: Site>(here: &mut Here<'_, S>, key: &CacheKey, now: UnixTime) -> Option<Question> {
+    if !here.site.may_renew() || !here.memory.tries(key, now) {
+        return None;
+    }
+    match join(here, key, true) {
+        Join::Lead(ticket) => Some(Question::renewal(*key, ticket)),
+        Join::Follow(_) | Join::Alone => None,
+    }
+}
+
+fn join<S: Site>(here: &Here<'_, S>, key: &CacheKey, lock: bool) -> Join {
+    if !lock {
+        return Join::Alone;
+    }
+    let Here { site, zone, settings, .. } = here;
+    zone.join(site.process(), key, site.now_ms(), settings.lock_timeout_ms)
+}
+
+fn look_up<S: Site>(here: &Here<'_, S>, key: &CacheKey) -> Lookup {
+    let now = here.site.now();
+    here.site.meanwhile();
+    let found = here.memory.with_jwt(|jwt| here.zone.lookup(here.site.process(), key, now, jwt));
+    here.site.meanwhile();
+    found
+}
