@@ -291,32 +291,33 @@ impl Flow {
     /// Goes on where this process has no JWT.
     #[inline(never)]
     fn use_zone<S: Site>(&self, here: &mut Here<'_, S>, key: &CacheKey, token: &[u8]) -> Step {
-        let now = here.site.now();
-        let generation = here.zone.generation(key);
-        here.site.meanwhile();
-        let found =
-            here.memory.with_jwt(|jwt| here.zone.lookup(here.site.process(), key, now, jwt));
-        here.site.meanwhile();
+        let Here { site, zone, cache, memory, settings } = here;
+        let now = site.now();
+        let generation = zone.generation(key);
+        site.meanwhile();
+        let found = memory.with_jwt(|jwt| {
+            let found = zone.lookup(site.process(), key, now, jwt);
+            site.meanwhile();
+            if let Lookup::Fresh { expires, fresh_until } = found
+                && let Some(cache) = cache
+                && !settings.has_to_renew(fresh_until, now)
+                && cache.admits(key, jwt.len())
+            {
+                cache.put(*key, jwt, fresh_until, expires, generation, now);
+            }
+            found
+        });
         self.status.set(Some(match found {
             Lookup::Fresh { .. } | Lookup::Inactive { .. } => CacheStatus::ZoneHit,
             Lookup::Stale { .. } | Lookup::Expired => CacheStatus::Expired,
             Lookup::Miss => CacheStatus::Miss,
         }));
         match found {
-            Lookup::Fresh { fresh_until, .. } if here.settings.has_to_renew(fresh_until, now) => {
+            Lookup::Fresh { fresh_until, .. } if settings.has_to_renew(fresh_until, now) => {
                 let renewal = renew(here, key, now);
                 Grant { renewal, ..Grant::of(Found::InZone) }.into()
             }
-            Lookup::Fresh { expires, fresh_until } => {
-                if let Some(cache) = &mut here.cache {
-                    here.memory.with_jwt(|jwt| {
-                        if cache.admits(key, jwt.len()) {
-                            cache.put(*key, jwt, fresh_until, expires, generation, now);
-                        }
-                    });
-                }
-                Grant::of(Found::InZone).into()
-            }
+            Lookup::Fresh { .. } => Grant::of(Found::InZone).into(),
             Lookup::Inactive { .. } => Next::Refuse(Refusal::InactiveToken).into(),
             // The cache has nothing for a misspelt JWT, so a hit need not look for that.
             _ if bearer::is_misspelt_jwt(token) => Next::Refuse(Refusal::MisspeltJwt).into(),

@@ -49,6 +49,7 @@ impl WorkerCache {
     /// Whether there is a JWT of `key` that is fresh at `now` and of which no purge came after it was
     /// asked for: that is of `generation`, which the zone has now. One that is not is dropped, and so
     /// is one that `is_wanted` says no to. From here on it is what [`served`](Self::served) gives.
+    #[inline(always)]
     pub fn serve(
         &mut self,
         key: &CacheKey,

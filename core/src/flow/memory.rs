@@ -1,6 +1,6 @@
 //! What a process remembers of its requests.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 
@@ -10,7 +10,7 @@ use crate::cache::{CacheKey, KeyHasher};
 /// What a worker process keeps for itself, beside the JWTs in its own cache.
 pub struct Memory {
     /// Where a JWT is copied to from a zone, used again and again.
-    jwt: Cell<Vec<u8>>,
+    jwt: RefCell<Vec<u8>>,
     /// What it has tried to renew in a second.
     tried: Cell<Option<(UnixTime, Keys)>>,
 }
@@ -21,15 +21,15 @@ impl Memory {
     /// That of a process which has had no request.
     #[must_use]
     pub const fn new() -> Self {
-        Self { jwt: Cell::new(Vec::new()), tried: Cell::new(None) }
+        Self { jwt: RefCell::new(Vec::new()), tried: Cell::new(None) }
     }
 
-    /// Hands on the JWT that was copied out of a zone last.
+    /// Lends the JWT that was copied out of a zone last.
     pub fn with_jwt<T>(&self, act: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        let mut jwt = self.jwt.take();
-        let done = act(&mut jwt);
-        self.jwt.set(jwt);
-        done
+        // Nobody borrows it within `act`; a request that did would do without.
+        let (mut borrowed, mut spare) = (self.jwt.try_borrow_mut(), Vec::new());
+        let jwt = borrowed.as_deref_mut().unwrap_or(&mut spare);
+        act(jwt)
     }
 
     /// Whether this is the first time in the present second that this process tries to renew a JWT. Where
