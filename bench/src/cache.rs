@@ -6,12 +6,13 @@ use phantom_token_core::{
     UnixTime,
     cache::{Lookup, Profile},
 };
-
-use crate::{
+use phantom_token_core_testing::{
+    ALONE, MEGABYTE, Random, TestZone,
     capacity::{self, HitRatio, Room},
-    memory::{ALONE, MEGABYTE, Random, TestZone, fresh},
-    statistics::median,
+    fresh,
 };
+
+use crate::statistics::median;
 
 const NOW: UnixTime = UnixTime(0);
 const JWT: [u8; 1200] = [b'j'; 1200];

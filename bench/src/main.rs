@@ -23,16 +23,6 @@ mod statistics;
 mod throughput;
 mod tmpfs;
 
-#[path = "../../core/benches/support/capacity.rs"]
-#[allow(dead_code, missing_docs, reason = "shared with a benchmark of the zone")]
-mod capacity;
-#[path = "../../core/tests/cache/memory.rs"]
-#[allow(dead_code, missing_docs, reason = "shared with the tests of the zone")]
-mod memory;
-#[path = "../../core/benches/support/trace.rs"]
-#[allow(dead_code, reason = "shared with the benchmarks of the zone")]
-mod trace;
-
 use std::{error::Error, path::Path, process::ExitCode};
 
 use counting::Extent;

@@ -2,10 +2,11 @@
 
 use std::{error::Error, fmt::Write, fs, path::Path};
 
+use phantom_token_core_testing::capacity::HitRatio;
+
 use crate::{
     burst::{self, Burst},
     cache::{Cache, Growth},
-    capacity::HitRatio,
     chart::{Bar, bars},
     counting::Count,
     faults::Fault,

@@ -9,17 +9,10 @@
     reason = "no request depends on a benchmark"
 )]
 
-#[path = "../tests/cache/memory.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod memory;
-#[path = "support/trace.rs"]
-#[allow(dead_code, reason = "shared with the other benchmark")]
-mod trace;
-
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use memory::{ALONE, MEGABYTE, Random, TestProcess, TestZone, fresh};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Lookup, Profile};
+use phantom_token_core_testing::{ALONE, MEGABYTE, Random, TestProcess, TestZone, fresh, trace};
 use std::hint::black_box;
 use std::thread;
 use std::time::Instant;

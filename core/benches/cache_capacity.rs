@@ -12,16 +12,8 @@
     reason = "no request depends on a benchmark"
 )]
 
-#[path = "support/capacity.rs"]
-mod capacity;
-#[path = "../tests/cache/memory.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod memory;
-#[path = "support/trace.rs"]
-mod trace;
-
-use capacity::{KEYS, hit_ratio, mixed_lengths, room};
-use memory::Random;
+use phantom_token_core_testing::capacity::{self, KEYS, hit_ratio, mixed_lengths, room};
+use phantom_token_core_testing::{Random, trace};
 
 fn main() {
     println!("bytes per token, in a zone of 64 MB that has been full for long");

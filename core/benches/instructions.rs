@@ -14,13 +14,9 @@
     reason = "no request depends on a benchmark"
 )]
 
-#[path = "../tests/cache/memory.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod memory;
-
-use memory::{ALONE, MEGABYTE, TestZone};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{CacheKey, Counter, Generation, WorkerCache, WorkerLine};
+use phantom_token_core_testing::{ALONE, MEGABYTE, TestZone};
 use std::env;
 use std::hint::black_box;
 use std::num::NonZeroUsize;

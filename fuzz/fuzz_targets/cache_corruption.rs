@@ -3,5 +3,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    phantom_token_fuzz::properties::cache::check_under_corruption(input)
+    phantom_token_core_testing::properties::cache::check_under_corruption(input)
 });

@@ -2,4 +2,6 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| phantom_token_fuzz::properties::freshness::check(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    phantom_token_core_testing::properties::freshness::check(input)
+});

@@ -2,6 +2,6 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| phantom_token_fuzz::properties::introspection::check(
-    input
-));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    phantom_token_core_testing::properties::introspection::check(input)
+});

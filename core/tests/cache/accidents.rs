@@ -1,10 +1,11 @@
 //! Many users at once, owners that die, memory that is overwritten.
 
-use crate::memory::{ALONE, Random, TestProcess, TestZone, fresh};
-use crate::value::{assert_whole, value};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{
     Answer, CacheKey, Counter, InsertError, Join, Landing, Lookup, Profile, WorkerLine, Zone,
+};
+use phantom_token_core_testing::{
+    ALONE, Random, TestProcess, TestZone, assert_whole, fresh, value,
 };
 use std::sync::atomic::Ordering;
 use std::thread;

@@ -1,8 +1,8 @@
 //! A clock that is set back.
 
-use crate::memory::{ALONE, MEGABYTE, TestZone};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, Entry, Lookup};
+use phantom_token_core_testing::{ALONE, MEGABYTE, TestZone};
 
 const NOON: u64 = 1_000_000;
 

@@ -1,7 +1,7 @@
 //! What is counted in a zone.
 
-use crate::memory::{MEGABYTE, TestZone};
 use phantom_token_core::cache::{Counter, WorkerLine};
+use phantom_token_core_testing::{MEGABYTE, TestZone};
 use std::thread;
 
 #[test]

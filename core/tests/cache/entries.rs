@@ -1,8 +1,8 @@
 //! What is stored and what is found.
 
-use crate::memory::{ALONE, MEGABYTE, TestZone};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, Entry, InsertError, Lookup, Profile};
+use phantom_token_core_testing::{ALONE, MEGABYTE, TestZone};
 
 #[test]
 fn a_token_that_was_never_stored_is_a_miss() {

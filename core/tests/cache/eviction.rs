@@ -1,8 +1,8 @@
 //! What makes room for what.
 
-use crate::memory::{ALONE, MEGABYTE, Random, TestZone};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, Entry};
+use phantom_token_core_testing::{ALONE, MEGABYTE, Random, TestZone};
 
 const NOW: UnixTime = UnixTime(0);
 

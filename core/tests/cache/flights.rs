@@ -5,12 +5,12 @@ mod random;
 mod room;
 mod takeover;
 
-use crate::memory::{ALONE, TestProcess, TestZone};
 use http::StatusCode;
 use phantom_token_core::cache::{
     Answer, Flight, Follow, Join, Landing, OwnerId, Process, Profile, Ticket,
 };
 use phantom_token_core::introspection::{Failure, FailureCode};
+use phantom_token_core_testing::{ALONE, TestProcess, TestZone};
 use std::cell::Cell;
 use std::num::NonZeroU64;
 
@@ -212,7 +212,24 @@ fn failed() -> Landing {
     Landing::Failed(FailureCode::from(&Failure::Timeout))
 }
 
-impl TestZone {
+/// Flights of a zone by the names of their tokens.
+trait Flights {
+    fn join_as(&self, process: &impl Process, token: &str, now: u64) -> Join;
+
+    fn lead(&self, process: &impl Process, token: &str, now: u64) -> Ticket;
+
+    fn follower(&self, process: &impl Process, token: &str, now: u64) -> Flight;
+
+    fn ask(&self, process: &impl Process, token: &str, flight: Flight, now: u64) -> Follow;
+
+    /// Has a process hold the lock that guards the flights.
+    fn lock_first_shard(&self, process: u64);
+
+    /// As many flights as there is room for: for the tokens 0, 1, 2 ...
+    fn fill(&self, process: &impl Process, now: u64) -> Vec<Ticket>;
+}
+
+impl Flights for TestZone {
     fn join_as(&self, process: &impl Process, token: &str, now: u64) -> Join {
         self.join(process, &self.key_of(token), now, TIMEOUT)
     }
@@ -235,12 +252,10 @@ impl TestZone {
         self.follow(process, &self.key_of(token), flight, now, TIMEOUT)
     }
 
-    /// Has a process hold the lock that guards the flights.
     fn lock_first_shard(&self, process: u64) {
         self.memory.overwrite(FIRST_LOCK, &process.to_le_bytes());
     }
 
-    /// As many flights as there is room for: for the tokens 0, 1, 2 ...
     fn fill(&self, process: &impl Process, now: u64) -> Vec<Ticket> {
         (0..FLIGHTS).map(|token| self.lead(process, &token.to_string(), now)).collect()
     }

@@ -1,8 +1,8 @@
 //! Answers that come in another order than they were asked for.
 
-use crate::memory::{ALONE, MEGABYTE, TestProcess, TestZone};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, Asked, Entry, InsertError};
+use phantom_token_core_testing::{ALONE, MEGABYTE, TestProcess, TestZone};
 
 const NOW: UnixTime = UnixTime(0);
 

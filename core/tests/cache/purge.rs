@@ -1,8 +1,8 @@
 //! Purges, and what they promise.
 
-use crate::memory::{ALONE, MEGABYTE, Random, TestProcess, TestZone, fresh};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Entry, InsertError, Lookup, Profile};
+use phantom_token_core_testing::{ALONE, MEGABYTE, Random, TestProcess, TestZone, fresh};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 

@@ -1,7 +1,7 @@
 //! Random operations, beside a model of what they should do.
 
-use crate::memory::TestZone;
-use crate::model::{Model, Operation};
+use phantom_token_core_testing::TestZone;
+use phantom_token_core_testing::model::{Model, Operation};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! Creating zones and taking them up again.
 
-use crate::memory::{MEGABYTE, Memory, TestZone};
 use phantom_token_core::cache::RegionError;
+use phantom_token_core_testing::{MEGABYTE, Memory, TestZone};
 
 #[test]
 fn a_zone_smaller_than_eight_pages_is_refused() {

@@ -1,7 +1,7 @@
 //! What can be read out of a zone's memory, and what cannot.
 
-use crate::memory::{ALONE, MEGABYTE, Memory, SECRET, TestZone};
 use phantom_token_core::cache::{Answer, Join, Profile};
+use phantom_token_core_testing::{ALONE, MEGABYTE, Memory, SECRET, TestZone};
 
 const TOKEN: &str = "an-opaque-token-of-somebody";
 

@@ -16,27 +16,18 @@
     reason = "a test that panics has failed, and that is all"
 )]
 
-#[path = "../cache/memory.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
-mod memory;
-mod process;
-#[path = "../cache/value.rs"]
-mod value;
-
 use memmap2::MmapOptions;
-use memory::{Memory, Random};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{
     Answer, CacheKey, CheckError, Entry, InsertError, Lookup, Profile, Zone,
 };
-use process::RealProcess;
+use phantom_token_core_testing::{Memory, Random, RealProcess, assert_whole, value};
 use std::env;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
-use value::{assert_whole, value};
 
 const CHILDREN: usize = 4;
 const TOKENS: usize = 300;

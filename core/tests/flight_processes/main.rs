@@ -17,20 +17,14 @@
 )]
 
 mod beacon;
-#[path = "../cache/memory.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
-mod memory;
-#[path = "../cache_processes/process.rs"]
-mod process;
 
 use beacon::Beacons;
 use memmap2::{MmapOptions, MmapRaw};
-use memory::{Memory, Random};
 use phantom_token_core::cache::{
     CacheKey, CheckError, Flight, Follow, Join, Landing, Profile, Ticket, Zone,
 };
 use phantom_token_core::introspection::{Failure, FailureCode};
-use process::RealProcess;
+use phantom_token_core_testing::{Memory, Random, RealProcess};
 use std::env;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;

@@ -9,9 +9,6 @@
     reason = "a test that panics has failed, and that is all"
 )]
 
-#[path = "../cache/memory.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
-mod memory;
 mod world;
 
 use http::StatusCode;

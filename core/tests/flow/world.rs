@@ -1,6 +1,5 @@
 //! A process with a zone, in which time stands still until it is set.
 
-use crate::memory::{ALONE, MEGABYTE, TestProcess, TestZone};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, CacheKey, Entry, Lookup, Profile, Ticket, WorkerCache};
@@ -9,6 +8,7 @@ use phantom_token_core::flow::{
 };
 use phantom_token_core::introspection::{self, Body, Failure, Source};
 use phantom_token_core::refusal::Refusal;
+use phantom_token_core_testing::{ALONE, MEGABYTE, TestProcess, TestZone};
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
 

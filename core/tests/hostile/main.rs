@@ -11,17 +11,10 @@
     reason = "a test that panics has failed, and that is all"
 )]
 
-#[path = "../cache/memory.rs"]
-#[allow(dead_code, reason = "shared with the tests of the cache")]
-mod memory;
-#[path = "../cache/model.rs"]
-mod model;
-mod properties;
-
 use std::fs;
 use std::path::Path;
 
-use properties::*;
+use phantom_token_core_testing::properties::*;
 
 #[test]
 fn an_authorization_field_is_read_as_the_grammar_says() {

@@ -23,9 +23,6 @@ mod exchange;
 mod introspection;
 mod ledger;
 mod location;
-#[path = "../cache/memory.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
-mod memory;
 mod server;
 mod simulation;
 mod tally;

@@ -1,11 +1,11 @@
 //! An authorization server that knows what it says.
 
-use crate::memory::Random;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName};
 use http::{HeaderMap, StatusCode};
 use phantom_token_core::introspection::Body;
+use phantom_token_core_testing::Random;
 use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
 

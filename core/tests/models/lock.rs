@@ -1,9 +1,9 @@
 //! The lock of a shard: one process at a time, and no death of one holds up the others.
 
-use crate::value::{assert_whole, value};
 use crate::world::{Living, World, explore};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, Entry, InsertError, Lookup, Zone};
+use phantom_token_core_testing::{assert_whole, value};
 use std::sync::Arc;
 
 const NOW: UnixTime = UnixTime(0);

@@ -20,9 +20,4 @@
 
 mod flights;
 mod lock;
-#[path = "../cache/memory.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
-mod memory;
-#[path = "../cache/value.rs"]
-mod value;
 mod world;

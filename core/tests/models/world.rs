@@ -1,10 +1,10 @@
 //! Processes that may be stopped, and may die, before each access to the memory they share.
 
-use crate::memory::{Memory, fresh};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{
     self, Asked, CacheKey, Entry, InsertError, OwnerId, Process, Profile, Zone,
 };
+use phantom_token_core_testing::{Memory, fresh};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::atomic::AtomicBool as Point;

@@ -1,8 +1,7 @@
 //! Answers of an authorization server as bytes on a connection, most of them nearly right.
 
 use arbitrary::Arbitrary;
-
-use crate::properties::answer::Text;
+use phantom_token_core_testing::properties::answer::Text;
 
 /// What the authorization server says, to the first question and to the second.
 #[derive(Arbitrary, Debug)]

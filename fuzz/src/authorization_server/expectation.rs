@@ -3,8 +3,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use phantom_token_core_testing::properties::reading::{self, Reading};
+
 use super::answer::Ending;
-use crate::properties::reading::{self, Reading};
 
 /// What may come of an answer.
 #[derive(Debug)]

@@ -9,11 +9,11 @@ mod nginx;
 
 use std::sync::Mutex;
 
+use phantom_token_core_testing::properties::made_of;
+
 use answer::{Answer, Ending, Input};
 use expectation::Expectation;
 use gateway::{Gateway, Outcome};
-
-use crate::properties::made_of;
 
 static GATEWAY: Mutex<Option<Gateway>> = Mutex::new(None);
 

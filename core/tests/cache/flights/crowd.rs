@@ -1,9 +1,9 @@
 //! Many threads, each as a process of its own, that want the same.
 
 use super::*;
-use crate::memory::fresh;
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Lookup, Zone};
+use phantom_token_core_testing::fresh;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;

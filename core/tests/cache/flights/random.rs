@@ -1,7 +1,7 @@
 //! Random operations, beside a model of who may lead; and random memory.
 
 use super::*;
-use crate::memory::Random;
+use phantom_token_core_testing::Random;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! What a zone should do, in plain terms.
 
-use crate::memory::{ALONE, TestZone};
+use crate::{ALONE, TestZone};
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, CacheKey, Entry, InsertError, Lookup, Profile};
 use std::collections::HashMap;
@@ -8,21 +8,34 @@ use std::collections::HashMap;
 /// Something to do with a zone. Times are seconds from now.
 #[derive(Clone, Debug)]
 pub enum Operation {
+    /// Inserts an answer.
     Insert {
+        /// Whose answer it is.
         key: Key,
+        /// The length of the JWT, if the token is active.
         len: Option<u16>,
+        /// How long it is fresh.
         fresh: u8,
+        /// How long it is stale after that.
         stale: u8,
+        /// When the JWT expires, if that is known.
         expires: Option<u8>,
     },
+    /// Looks the answer up.
     Lookup(Key),
+    /// Says that the answer was used.
     Touch(Key),
+    /// Removes the answer.
     Remove(Key),
+    /// Purges a token, in all profiles.
     PurgeToken(u8),
+    /// Purges all tokens.
     PurgeAll,
+    /// Time goes by.
     Wait(u8),
     /// The clock is set back.
     SetBack(u8),
+    /// Proves the invariants.
     Check,
 }
 
@@ -32,6 +45,7 @@ pub type Key = (u8, u8);
 /// A zone beside what it would know if it had room for everything. Panics if the zone finds
 /// anything else, or misses something without having evicted as much.
 pub struct Model {
+    /// The zone.
     pub zone: TestZone,
     now: u64,
     /// The latest time that the zone has been told.
@@ -52,11 +66,13 @@ struct Known {
 }
 
 impl Model {
+    /// Of an empty zone of `len` bytes.
     pub fn new(len: usize) -> Self {
         let known = HashMap::new();
         Self { zone: TestZone::new(len), now: 1_000, latest: 1_000, known, lost: 0, inserted: 0 }
     }
 
+    /// Does this with the zone, and compares what comes of it.
     pub fn apply(&mut self, operation: Operation) {
         match operation {
             Operation::Insert { key, len, fresh, stale, expires } => {

@@ -1,4 +1,4 @@
-//! Processes of the operating system, told apart by id and start time.
+//! Processes that use a zone.
 
 use phantom_token_core::cache::{OwnerId, Process};
 use std::fs;
@@ -6,9 +6,36 @@ use std::num::NonZeroU64;
 use std::thread;
 use std::time::Duration;
 
+/// A process, or a thread that stands for one.
+pub struct TestProcess {
+    /// From 1.
+    pub id: u64,
+    /// The highest id of one that is alive.
+    pub living: u64,
+}
+
+/// The only one that uses a zone.
+pub const ALONE: TestProcess = TestProcess { id: 1, living: 1 };
+
+impl Process for TestProcess {
+    fn id(&self) -> OwnerId {
+        OwnerId(NonZeroU64::new(self.id).unwrap())
+    }
+
+    fn is_alive(&self, id: OwnerId) -> bool {
+        id.0.get() <= self.living
+    }
+
+    fn relax(&self) {
+        thread::yield_now();
+    }
+}
+
+/// A process of the operating system, told apart from others by id and start time.
 pub struct RealProcess(OwnerId);
 
 impl RealProcess {
+    /// The one that runs this.
     pub fn this() -> Self {
         Self(named(std::process::id()).unwrap())
     }

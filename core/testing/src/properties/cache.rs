@@ -3,8 +3,8 @@
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Answer, Lookup, Profile};
 
-use crate::memory::{ALONE, TestZone, fresh};
 use crate::model::{Key, Model, Operation};
+use crate::{ALONE, TestZone, fresh};
 
 /// The input is any sequence of operations on a zone, which must find what a model of it knows.
 pub fn check_beside_model(input: &[u8]) {

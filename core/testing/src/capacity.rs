@@ -1,7 +1,6 @@
 //! What a zone holds, and how well.
 
-use crate::memory::{ALONE, MEGABYTE, Random, TestZone, fresh};
-use crate::trace;
+use crate::{ALONE, MEGABYTE, Random, TestZone, fresh, trace};
 use lru::LruCache;
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{Lookup, Profile};
@@ -13,11 +12,13 @@ pub const KEYS: usize = 100_000;
 
 /// What there is room for in a zone of 64 MB that has been full for long.
 pub struct Room {
+    /// Tokens that are in it.
     pub tokens: u64,
     /// The mean length of a JWT in bytes.
     pub mean: f64,
     /// Bytes of the zone for each token, beyond its JWT.
     pub overhead: f64,
+    /// Inserts that were tried.
     pub inserts: u64,
     /// Inserts that failed.
     pub failures: u64,
@@ -30,6 +31,7 @@ impl Room {
     }
 }
 
+/// Fills a zone with JWTs of lengths that `len` chooses, eight times over.
 pub fn room(len: impl Fn(&mut Random) -> usize) -> Room {
     let zone = TestZone::new(64 * MEGABYTE);
     let mut random = Random(1);
@@ -54,6 +56,7 @@ pub fn mixed_lengths(random: &mut Random) -> usize {
 
 /// How many of a hundred lookups find their JWT.
 pub struct HitRatio {
+    /// Of the zone.
     pub zone: f64,
     /// The same of an exact LRU list with room for as many.
     pub exact_lru: f64,
@@ -64,6 +67,7 @@ pub fn hit_ratio_of_zipf() -> HitRatio {
     hit_ratio(KEYS / 10, trace::zipf(KEYS, 0.99))
 }
 
+/// Of the tokens of `trace`, in a zone with room for about as many as `room`.
 pub fn hit_ratio(room: usize, mut trace: impl FnMut() -> u64) -> HitRatio {
     let zone = TestZone::new(128 * 1024 + room * 1300);
     let jwt = [b'j'; 1200];

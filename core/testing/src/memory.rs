@@ -1,20 +1,17 @@
-//! Zones to test with.
+//! Memory that zones are made in.
 
 use memmap2::{MmapOptions, MmapRaw};
-use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{
-    Answer, CacheKey, Entry, InsertError, Lookup, OwnerId, Process, Profile, RegionError, Zone,
-};
+use phantom_token_core::cache::{RegionError, Zone};
 use std::fs;
-use std::num::NonZeroU64;
-use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
+/// What keys are made with, unless a test says otherwise.
 pub const SECRET: [u8; 16] = *b"0123456789abcdef";
+/// In bytes.
 pub const MEGABYTE: usize = 1 << 20;
 
-/// Memory that zones are made in.
+/// A mapping of its own, or of a file that processes share.
 pub struct Memory(MmapRaw);
 
 impl From<MmapRaw> for Memory {
@@ -24,19 +21,23 @@ impl From<MmapRaw> for Memory {
 }
 
 impl Memory {
+    /// Of `len` bytes, all zero.
     pub fn new(len: usize) -> Self {
         Self::from(MmapRaw::from(MmapOptions::new().len(len).map_anon().unwrap()))
     }
 
+    /// Makes a zone in it.
     pub fn create(&self) -> Result<Zone, RegionError> {
         self.create_with(SECRET)
     }
 
+    /// Makes a zone with this secret in it.
     pub fn create_with(&self, secret: [u8; 16]) -> Result<Zone, RegionError> {
         // SAFETY: mapped for as long as `self`, which the callers keep; zones are all that uses it.
         unsafe { Zone::create(self.base(), self.0.len(), secret) }
     }
 
+    /// The zone that is in it already.
     pub fn attach(&self) -> Result<Zone, RegionError> {
         // SAFETY: as above.
         unsafe { Zone::attach(self.base(), self.0.len()) }
@@ -91,120 +92,13 @@ impl Memory {
         all.windows(bytes.len()).any(|window| window == bytes)
     }
 
+    /// In bytes; never 0.
+    #[allow(clippy::len_without_is_empty, reason = "no mapping is empty")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     fn base(&self) -> NonNull<u8> {
         NonNull::new(self.0.as_mut_ptr()).unwrap()
-    }
-}
-
-/// A zone in memory of its own, used by one process that never waits in vain.
-pub struct TestZone {
-    zone: Zone,
-    pub memory: Memory,
-}
-
-impl TestZone {
-    pub fn new(len: usize) -> Self {
-        let memory = Memory::new(len);
-        Self { zone: memory.create().unwrap(), memory }
-    }
-
-    /// The zone that is in `memory` already.
-    pub fn take_up(memory: Memory) -> Self {
-        Self { zone: memory.attach().unwrap(), memory }
-    }
-
-    pub fn key_of(&self, token: &str) -> CacheKey {
-        self.key(token.as_bytes(), Profile::new(&[]))
-    }
-
-    pub fn find(&self, token: &str, now: u64) -> (Lookup, Vec<u8>) {
-        let mut jwt = Vec::new();
-        let lookup = self.lookup(&ALONE, &self.key_of(token), UnixTime(now), &mut jwt);
-        (lookup, jwt)
-    }
-
-    /// Whether the token has a fresh answer at 0.
-    pub fn has(&self, token: &str) -> bool {
-        matches!(self.find(token, 0).0, Lookup::Fresh { .. } | Lookup::Inactive { .. })
-    }
-
-    pub fn store(&self, token: &str, entry: Entry<'_>) -> Result<(), InsertError> {
-        self.insert(&ALONE, &self.key_of(token), entry, UnixTime(0))
-    }
-
-    /// An entry that is fresh until 100.
-    pub fn fresh<'a>(&self, answer: Answer<'a>) -> Entry<'a> {
-        Entry { answer, ..fresh(self, &[]) }
-    }
-
-    pub fn store_jwt(&self, token: &str, jwt: &[u8]) {
-        self.store(token, self.fresh(Answer::Active(jwt))).unwrap();
-    }
-
-    /// Proves the invariants.
-    pub fn assert_sound(&self) {
-        self.check(&ALONE).unwrap();
-    }
-}
-
-impl Deref for TestZone {
-    type Target = Zone;
-
-    fn deref(&self) -> &Zone {
-        &self.zone
-    }
-}
-
-/// An entry that is fresh until 100.
-pub fn fresh<'a>(zone: &Zone, jwt: &'a [u8]) -> Entry<'a> {
-    Entry {
-        answer: Answer::Active(jwt),
-        fresh_until: UnixTime(100),
-        stale_until: UnixTime(100),
-        expires: None,
-        asked: zone.ask(),
-    }
-}
-
-/// A process, or a thread that stands for one. Those with ids up to `living` are alive.
-pub struct TestProcess {
-    pub id: u64,
-    pub living: u64,
-}
-
-pub const ALONE: TestProcess = TestProcess { id: 1, living: 1 };
-
-impl Process for TestProcess {
-    fn id(&self) -> OwnerId {
-        OwnerId(NonZeroU64::new(self.id).unwrap())
-    }
-
-    fn is_alive(&self, id: OwnerId) -> bool {
-        id.0.get() <= self.living
-    }
-
-    fn relax(&self) {
-        std::thread::yield_now();
-    }
-}
-
-/// Numbers that look random and are the same every time.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// One of `0..end`.
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
     }
 }

@@ -10,15 +10,20 @@ use serde_json::Value;
 /// What a body says.
 #[derive(Debug)]
 pub enum Reading {
+    /// The token is active.
     Active {
+        /// What the API gets.
         jwt: Vec<u8>,
+        /// The earliest end that is told, as a Unix time.
         expires: Option<u64>,
     },
+    /// The token is not active.
     Inactive,
     /// It is no access token, as this member says.
     NoAccessToken(&'static str),
     /// It is not valid before this time and the leeway.
     NotYetValid,
+    /// It says neither.
     Failure(Failure),
 }
 

@@ -1,6 +1,6 @@
 //! Values that tell whether they are whole, and whose they are.
 
-use crate::memory::Random;
+use crate::random::Random;
 
 /// A value for `token`, of 16 bytes or more.
 pub fn value(token: u64, seed: u64, len: usize) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use arbitrary::Arbitrary;
 use phantom_token_core::status::{Build, Format, ZoneStatus, render};
 
-use crate::memory::TestZone;
+use crate::TestZone;
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

@@ -1,6 +1,6 @@
 //! Made-up sequences of tokens.
 
-use crate::memory::Random;
+use crate::random::Random;
 
 /// Any of `keys`, each as likely as the next.
 pub fn uniform(keys: usize) -> impl FnMut() -> u64 {
