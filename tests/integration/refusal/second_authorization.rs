@@ -1,4 +1,5 @@
-//! Another module that adds an Authorization header to requests: `tests/modules/second_authorization.c`.
+//! A second Authorization header, which comes in by an error page, or which another module adds to requests:
+//! `tests/modules/second_authorization.c`.
 
 use std::fs;
 use std::process::Command;
@@ -36,6 +37,26 @@ fn where_a_module_adds_none_exactly_one_reaches_the_api() {
 
     let arrived = gateway.api.only_request();
     assert_eq!(arrived.headers.all("authorization").len(), 1);
+}
+
+#[test]
+fn a_second_authorization_header_does_not_come_in_by_an_error_page() {
+    for target in ["@things", "/things"] {
+        let protected = "phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             proxy_pass http://{api};";
+        let gateway = Gateway::with_server(&format!(
+            "error_page 400 = {target};
+             location / {{ {protected} }}
+             location @things {{ {protected} }}"
+        ));
+        gateway.activate("opaque");
+
+        let response = gateway.get("/").bearer("opaque").bearer("other").send();
+
+        assert_eq!(response.status, 400, "{target}");
+        assert_eq!(gateway.api.count(), 0, "{target}");
+    }
 }
 
 fn gateway_with_module() -> (Gateway, TempDir) {

@@ -1,5 +1,7 @@
 //! What a client sees whose request does not go to the API.
 
+use std::fs;
+
 use phantom_token_devkit::{Answer, Gateway, expect};
 
 const INVALID_TOKEN: &str = r#"error="invalid_token""#;
@@ -144,4 +146,29 @@ fn no_token_is_written_to_the_error_log() {
     {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
+}
+
+#[test]
+fn a_challenge_survives_that_nginx_throws_headers_away() {
+    // What `satisfy any` let in fails for another reason, and is led to where it is refused.
+    let gateway = Gateway::with_server(
+        "phantom_token_introspection_endpoint /introspection;
+         location / {
+             satisfy any;
+             allow all;
+             phantom_token on;
+             error_page 412 /protected;
+             root html;
+         }
+         location /protected { phantom_token on; proxy_pass http://{api}; }",
+    );
+    fs::write(gateway.prefix().join("html/page"), "page").unwrap();
+    let request = gateway.get("/page").header("If-Match", "\"zz\"");
+
+    let without = request.send();
+    let inactive = request.bearer("inactive").send();
+
+    assert_eq!(expect::unauthorized(&without), r#"Bearer realm="api""#);
+    assert!(expect::unauthorized(&inactive).contains("invalid_token"));
+    assert_eq!(gateway.api.count(), 0);
 }

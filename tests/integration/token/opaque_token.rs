@@ -1,6 +1,9 @@
 //! The opaque token on its way from the client to the authorization server.
 
-use phantom_token_devkit::{Gateway, ReceivedRequest, expect};
+use phantom_token_devkit::{
+    Answer, Gateway, ReceivedRequest, expect,
+    jwt::{an_hour_of_claims, jwt},
+};
 
 use crate::crowd;
 
@@ -120,6 +123,34 @@ fn the_syntax_is_inherited_and_replaced_as_any_directive() {
         .map(|path| gateway.get(path).bearer("12|abc").send().status);
 
     assert_eq!(statuses, [200, 401, 200]);
+}
+
+#[test]
+fn a_jwt_that_the_client_brings_is_introspected_as_any_token() {
+    let gateway = Gateway::with("");
+    let brought = jwt(an_hour_of_claims());
+    gateway.authorization_server.answer(&brought, Answer::inactive());
+
+    let response = gateway.get("/").bearer(&brought).send();
+
+    assert_eq!(response.status, 401);
+    assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (1, 0));
+}
+
+#[test]
+fn a_token_in_the_query_or_in_a_form_is_no_token() {
+    let gateway = Gateway::with("");
+    gateway.activate("opaque");
+
+    let in_query = gateway.get("/?access_token=opaque").send();
+    let in_form = gateway
+        .request("POST", "/")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body("access_token=opaque")
+        .send();
+
+    assert_eq!((in_query.status, in_form.status), (401, 401));
+    assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (0, 0));
 }
 
 fn parameters(request: &ReceivedRequest) -> Vec<(String, String)> {

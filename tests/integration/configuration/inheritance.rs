@@ -4,7 +4,7 @@ use std::fs;
 
 use phantom_token_devkit::{Gateway, expect};
 
-use crate::verdict::test_http;
+use super::verdict::test_http;
 
 #[test]
 fn protection_is_inherited_from_the_http_block() {

@@ -3,7 +3,7 @@
 
 use phantom_token_devkit::{Gateway, Request};
 
-use crate::introspection_request::names_of_headers;
+use super::request::names_of_headers;
 
 #[test]
 fn the_clients_headers_arrive_at_the_api_unchanged_and_never_at_the_authorization_server() {

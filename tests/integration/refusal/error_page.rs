@@ -115,6 +115,31 @@ fn an_error_page_of_the_introspection_location_decides_what_the_introspection_sa
     assert_eq!(gateway.api.count(), 0);
 }
 
+#[test]
+fn a_page_in_place_of_an_error_is_as_if_it_had_been_asked_for() {
+    let gateway = Gateway::with_server(
+        "location / {
+             phantom_token on;
+             phantom_token_introspection_endpoint /ask-b;
+             error_page 401 = @second;
+             proxy_pass http://{api};
+         }
+         location @second {
+             phantom_token on;
+             phantom_token_introspection_endpoint /ask;
+             proxy_pass http://{api};
+         }
+         location = /ask { internal; proxy_pass http://{as}; }
+         location = /ask-b { internal; return 204; }",
+    );
+    let jwt = gateway.activate("opaque");
+
+    assert_eq!(gateway.get("/").bearer("opaque").send().status, 200);
+
+    let arrived = gateway.api.only_request();
+    assert_eq!(arrived.header("authorization"), Some(format!("Bearer {jwt}").as_str()));
+}
+
 fn with_pages(error_page: &str) -> Gateway {
     let gateway = Gateway::with_server(&format!(
         "types {{ text/html html; }}

@@ -127,3 +127,29 @@ fn the_grant_of_one_request_is_not_the_grant_of_the_next_on_the_connection() {
     expect::unauthorized(&inactive);
     assert_eq!(gateway.api.count(), 1);
 }
+
+#[test]
+fn an_options_request_that_passed_is_checked_where_it_is_redirected_to() {
+    for legacy in ["/legacy", "@legacy"] {
+        let gateway = Gateway::with_server(&format!(
+            "phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             location / {{
+                 phantom_token_options pass;
+                 proxy_intercept_errors on;
+                 error_page 404 = {legacy};
+                 proxy_pass http://{{api}};
+             }}
+             location {legacy} {{ phantom_token_options check; proxy_pass http://{{api}}; }}"
+        ));
+        gateway.api.answer("/missing", Answer::status(404));
+
+        let without = gateway.request("OPTIONS", "/missing").send();
+        let inactive = gateway.request("OPTIONS", "/missing").bearer("inactive").send();
+
+        expect::unauthorized(&without);
+        expect::unauthorized(&inactive);
+        let methods: Vec<_> = gateway.api.requests().into_iter().map(|one| one.method).collect();
+        assert_eq!(methods, ["OPTIONS", "OPTIONS"], "{legacy}");
+    }
+}

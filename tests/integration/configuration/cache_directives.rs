@@ -2,7 +2,7 @@
 
 use phantom_token_devkit::Verdict;
 
-use crate::verdict::{emerg_of, test_http};
+use super::verdict::{emerg_of, test_http};
 
 #[test]
 fn a_wrong_argument_is_an_emerg_that_names_the_directive() {

@@ -70,3 +70,14 @@ fn a_location_without_the_directive_is_open_and_its_authorization_header_untouch
     assert_eq!(gateway.api.only_request().header("authorization"), Some("Bearer opaque"));
     assert_eq!(gateway.authorization_server.count(), 0);
 }
+
+#[test]
+fn trace_never_reaches_an_api_that_would_send_the_jwt_back() {
+    let gateway = Gateway::with("");
+    gateway.activate("opaque");
+
+    let response = gateway.request("TRACE", "/").bearer("opaque").send();
+
+    assert_eq!(response.status, 405);
+    assert_eq!((gateway.authorization_server.count(), gateway.api.count()), (0, 0));
+}

@@ -251,6 +251,29 @@ fn without_any_zone_the_status_is_empty() {
     assert_eq!(status(&gateway)["zones"], json!({}));
 }
 
+#[test]
+fn the_status_page_has_neither_token_nor_jwt() {
+    let gateway = Gateway::with_server(
+        "location / {
+             phantom_token on;
+             phantom_token_introspection_endpoint /introspection;
+             proxy_pass http://{api};
+         }
+         location = /status { phantom_token_status; }",
+    );
+    let jwt = gateway.activate("opaque-token");
+    gateway.get("/").bearer("opaque-token").send();
+
+    for format in ["json", "prometheus"] {
+        let page = gateway.get(&format!("/status?format={format}")).send().text();
+
+        assert!(page.contains("granted"), "{page}");
+        for secret in ["opaque-token", &jwt[..20], &jwt[jwt.len() - 20..]] {
+            assert!(!page.contains(secret), "{page}");
+        }
+    }
+}
+
 fn status(gateway: &Gateway) -> Value {
     let response = gateway.get("/status").send();
     assert_eq!(response.status, 200);

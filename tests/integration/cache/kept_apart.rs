@@ -1,4 +1,5 @@
-//! What keeps answers apart: the host that the authorization server is asked as, and values of the request.
+//! What keeps answers apart: the host that the authorization server is asked as, values of the request, and
+//! for how long an answer is kept.
 
 use phantom_token_devkit::{
     Answer, Gateway, Response,
@@ -231,4 +232,46 @@ fn those_who_wait_for_each_other_have_the_same_values() {
     crowd::assert_all(&crowd.answers(), 200);
     assert_eq!(other.read("GET").status, 200);
     assert_eq!(gateway.authorization_server.count(), 2);
+}
+
+#[test]
+fn locations_that_keep_answers_for_different_times_share_none() {
+    let gateway = with_short_and_long();
+    gateway.activate("opaque");
+
+    for (path, introspections) in [("/long", 1), ("/short", 2), ("/long", 2), ("/short", 2)] {
+        assert_eq!(gateway.get(path).bearer("opaque").send().status, 200, "{path}");
+
+        assert_eq!(gateway.authorization_server.count(), introspections, "{path}");
+    }
+}
+
+#[test]
+fn a_redirect_between_locations_that_keep_answers_for_different_times_is_introspected_once() {
+    let gateway = with_short_and_long();
+    let jwt = gateway.activate("opaque");
+
+    let response = gateway.get("/redirected").bearer("opaque").send();
+
+    assert_eq!(response.status, 200);
+    assert_eq!(gateway.authorization_server.only_request().text(), "token=opaque");
+    let arrived = gateway.api.only_request();
+    assert_eq!(arrived.headers.all("authorization"), [format!("Bearer {jwt}")]);
+}
+
+fn with_short_and_long() -> Gateway {
+    Gateway::with_server(
+        "phantom_token_introspection_endpoint /introspection;
+         location /long { phantom_token on; proxy_pass http://{api}; }
+         location /short {
+             phantom_token on;
+             phantom_token_cache_max_valid 30s;
+             proxy_pass http://{api};
+         }
+         location /redirected {
+             phantom_token on;
+             phantom_token_cache_max_valid 30s;
+             try_files /nothing /long;
+         }",
+    )
 }

@@ -157,3 +157,15 @@ fn auth_request_in_the_same_location_decides_too() {
     assert_eq!((token_only.status, second_only.status, both.status), (403, 401, 200));
     assert_eq!(gateway.api.count(), 1);
 }
+
+#[test]
+fn limit_except_leaves_all_methods_protected() {
+    let gateway = Gateway::with("limit_except GET { allow all; }");
+
+    for method in ["GET", "POST", "DELETE", "PROPFIND"] {
+        let response = gateway.request(method, "/").send();
+
+        assert_eq!(response.status, 401, "{method}");
+    }
+    assert_eq!(gateway.api.count(), 0);
+}
