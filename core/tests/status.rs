@@ -9,12 +9,11 @@
     reason = "a test that panics has failed, and that is all"
 )]
 
-use memmap2::{MmapOptions, MmapRaw};
 use phantom_token_core::cache::{Counter, Usage, WorkerLine, Zone};
 use phantom_token_core::status::{Build, Format, ZoneStatus, render};
+use phantom_token_core_testing::{MEGABYTE, TestZone};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
-use std::ptr::NonNull;
 
 const BUILD: Build<'_> = Build { version: "1.2.3", commit: "0a1b2c3d4e5f", nginx: "1.30.6" };
 
@@ -168,10 +167,7 @@ fn usage() -> Usage {
 
 /// The status of a zone that was used like that.
 fn zone(name: &str, used: impl FnOnce(&Zone)) -> ZoneStatus<'_> {
-    let memory = MmapRaw::from(MmapOptions::new().len(1 << 20).map_anon().unwrap());
-    let base = NonNull::new(memory.as_mut_ptr()).unwrap();
-    // SAFETY: mapped until this function returns, which the zone does not outlive.
-    let zone = unsafe { Zone::create(base, memory.len(), [7; 16]) }.unwrap();
+    let zone = TestZone::new(MEGABYTE);
     used(&zone);
     ZoneStatus::new(name, &zone)
 }
