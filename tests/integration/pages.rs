@@ -1,13 +1,8 @@
-//! Pages that include parts, and what the API gets for these.
+//! Pages that include each other, and what the API gets for the parts of a page.
 
 use std::fs;
 
 use phantom_token_devkit::Gateway;
-
-pub fn write_page(gateway: &Gateway, parts: &[&str]) {
-    let includes = parts.iter().map(|part| format!("<!--#include virtual=\"{part}\" -->"));
-    fs::write(gateway.prefix().join("html/page.html"), includes.collect::<String>()).unwrap();
-}
 
 /// Pages that include each other, as deep as NGINX allows; the last one includes a part, which can
 /// make no subrequests any more.

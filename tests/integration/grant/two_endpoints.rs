@@ -8,7 +8,7 @@ use phantom_token_devkit::{
 };
 use serde_json::json;
 
-use crate::pages::{authorizations, write_page, write_pages_around};
+use crate::pages::{authorizations, write_pages_around};
 
 #[test]
 fn included_parts_with_different_endpoints_each_get_their_own_jwt() {
@@ -279,4 +279,9 @@ fn two_servers() -> (Gateway, AuthorizationServer) {
         second.address()
     ));
     (gateway, second)
+}
+
+fn write_page(gateway: &Gateway, parts: &[&str]) {
+    let includes = parts.iter().map(|part| format!("<!--#include virtual=\"{part}\" -->"));
+    fs::write(gateway.prefix().join("html/page.html"), includes.collect::<String>()).unwrap();
 }
