@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
 use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
+use phantom_token_core::admit::Rules;
 use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::cache::Profile;
 use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
@@ -22,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::Module;
 use crate::guard::{Guard, Profiles};
-use crate::introspection_location::Location;
+use crate::introspect::endpoint::Location;
 use crate::nginx::conf::{ComplexValue, ConfExt as _, Place, Predicates};
 use crate::nginx::request::ContentHandler;
 use crate::nginx::{WorkerCell, location};
@@ -287,6 +288,7 @@ impl Settings {
                 use_stale: self.use_stale.unwrap_or_default(),
                 background_update: self.background_update.flatten(),
             },
+            rules: Rules::default(),
             cache_zone: zone,
             options: self.options.unwrap_or_default(),
             challenge: self.challenge(on)?,

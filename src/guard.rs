@@ -4,17 +4,18 @@ use core::ptr::NonNull;
 use std::rc::Rc;
 
 use phantom_token_core::UnixTime;
+use phantom_token_core::admit::Rules;
 use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::cache::{Counter, Profile, Zone};
 use phantom_token_core::challenge::Challenge;
 use phantom_token_core::flow::Settings;
 use phantom_token_core::introspection::{Asked, ClientCredential};
+use phantom_token_core::outcome::{CacheStatus, Outcome};
 
 use crate::conf::OnOptions;
 use crate::nginx::WorkerCell;
 use crate::nginx::conf::Predicates;
 use crate::nginx::request::{OutOfMemory, Request};
-use crate::record::Record;
 use crate::vary::Vary;
 use crate::worker;
 use crate::zone::CacheZone;
@@ -40,6 +41,7 @@ pub struct Guard {
     /// Whether an introspection goes on when its client closes its connection.
     pub ignores_client_abort: bool,
     pub settings: Settings,
+    pub rules: Rules,
     pub bypass: Option<Predicates>,
     pub uses_worker_cache: bool,
     /// When this worker said last why an answer is not cached.
@@ -121,21 +123,21 @@ impl Guard {
     }
 
     /// Counts an event in the zone.
-    pub fn count(&self, counter: Counter) {
+    pub fn count(&self, counter: impl Into<Counter>) {
         if let Some(zone) = self.zone() {
             zone.counters().count(worker::line(), counter);
         }
     }
 
     /// Counts the result of a request in the zone, and where in the cache it was answered from.
-    pub fn count_result(&self, result: Counter, record: &Record) {
+    pub fn count_result(&self, outcome: Outcome, status: Option<CacheStatus>) {
         let Some(zone) = self.zone() else {
             return;
         };
         let (counters, line) = (zone.counters(), worker::line());
-        counters.count(line, result);
-        if let Some(status) = record.flow.status() {
-            counters.count(line, status.counter());
+        counters.count(line, outcome);
+        if let Some(status) = status {
+            counters.count(line, status);
         }
     }
 

@@ -4,31 +4,23 @@
 //! authorization server for the JWT behind the token, keeps it in shared memory, and lets the
 //! request go on with `Authorization: Bearer <JWT>`.
 //!
-//! The way of a request, file by file: [`access`] takes its token, [`exchange`] carries out what its
-//! `flow` says, [`flight`] waits for others, [`introspection`] asks through a [`subrequest`],
-//! [`capture`] takes its answer, [`grant`] swaps the header or [`refusal`] answers the client.
-//! What is decided is in the crate `phantom_token_core`: on the way to a JWT in its `flow`.
+//! The way of a request: NGINX calls a handler in [`phases`]; [`request::access`] takes the token;
+//! [`request::flow`] carries out what the flow of the crate `phantom_token_core` says, which decides all;
+//! [`introspect`] asks the authorization server, in a subrequest whose answer [`filters`] catch; then
+//! [`request::authorization`] puts the JWT in, or [`request::refusal`] answers the client.
 
-mod access;
-mod capture;
 mod conf;
 mod directives;
-mod exchange;
 mod filters;
-mod flight;
-mod grant;
 mod guard;
-mod introspection;
-mod introspection_location;
+mod introspect;
 mod log;
 mod nginx;
+mod phases;
 mod purge;
-mod record;
-mod refusal;
+mod request;
 mod server;
-mod site;
 mod status;
-mod subrequest;
 mod variables;
 mod vary;
 mod version;
@@ -102,22 +94,35 @@ impl HttpModule for Module {
 
     unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         // SAFETY: NGINX calls with a live parser.
-        rc_of(unsafe { variables::register(cf) })
+        rc_of(unsafe { cf.as_mut() }.and_then(preconfigure))
     }
 
     unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         // SAFETY: NGINX calls with a live parser, once for a configuration, after it has merged all
         // locations, and in the order of its filters.
-        unsafe {
-            if let Some(cf) = cf.as_ref()
-                && let Some(main) = Module::main_conf(cf)
-            {
-                main.warn_of_unused(cf);
-            }
-            filters::register();
-            let resolved = cf.as_mut().and_then(introspection_location::resolve);
-            rc_of(resolved.and_then(|()| access::register(cf)))
-        }
+        unsafe { rc_of(cf.as_mut().and_then(|cf| postconfigure(cf))) }
+    }
+}
+
+fn preconfigure(cf: &mut ngx_conf_t) -> Option<()> {
+    variables::register(cf)?;
+    let index = nginx::variables::index(cf, b"http_authorization")?;
+    Module::main_conf_mut(cf)?.authorization_index = Some(index);
+    Some(())
+}
+
+/// # Safety
+///
+/// Called once for a configuration, from the module's `postconfiguration`.
+unsafe fn postconfigure(cf: &mut ngx_conf_t) -> Option<()> {
+    if let Some(main) = Module::main_conf(cf) {
+        main.warn_of_unused(cf);
+    }
+    introspect::endpoint::resolve(cf)?;
+    // SAFETY: the caller's promise.
+    unsafe {
+        nginx::handlers::add_filter::<filters::Output>();
+        phases::register(cf)
     }
 }
 

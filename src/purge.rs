@@ -96,9 +96,7 @@ impl From<Unreadable> for NoForm {
 
 fn body(request: Request) -> Result<Zeroizing<Vec<u8>>, NoForm> {
     let mut form = Zeroizing::new(Vec::new());
-    // SAFETY: NGINX has read the body, and nobody else wants its buffers.
-    let chain = unsafe { request.raw().request_body.as_ref().map(|body| Chain::new(body.bufs)) };
-    for buffer in chain.into_iter().flat_map(Chain::buffers) {
+    for buffer in request.take_body().into_iter().flat_map(Chain::buffers) {
         if form.len().saturating_add(buffer.len()) > LARGEST_FORM {
             return Err(NoForm::TooLarge);
         }

@@ -14,9 +14,10 @@ use ngx::ngx_log_error;
 use phantom_token_core::cache::{RegionError, WorkerCache, Zone};
 
 use crate::Module;
-use crate::introspection_location::Location;
+use crate::introspect::endpoint::Location;
 use crate::nginx::conf::{ConfExt as _, Place};
 use crate::nginx::rc;
+use crate::nginx::request::Request;
 use crate::nginx::variables::OfClient;
 use crate::nginx::{WorkerCell, conf};
 use crate::server::Identities;
@@ -87,6 +88,11 @@ pub fn zone_name(text: &str) -> Option<&str> {
 }
 
 impl MainConf {
+    /// That which a request is handled by.
+    pub fn of(request: &Request) -> Option<&Self> {
+        Module::main_conf(request.raw())
+    }
+
     /// Declares the zone of a `phantom_token_cache_zone`.
     ///
     /// # Errors

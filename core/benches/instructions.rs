@@ -15,7 +15,8 @@
 )]
 
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{CacheKey, Counter, Generation, WorkerCache, WorkerLine};
+use phantom_token_core::cache::{CacheKey, Generation, WorkerCache, WorkerLine};
+use phantom_token_core::outcome::{CacheStatus, Outcome};
 use phantom_token_core_testing::{ALONE, MEGABYTE, TestZone};
 use std::env;
 use std::hint::black_box;
@@ -61,12 +62,12 @@ const WORKLOADS: [Workload; 10] = [
         black_box(worker.zone.lookup(&ALONE, &key, NOW, &mut worker.jwt));
     }),
     ("count one thing", |worker, _| {
-        worker.zone.counters().count(black_box(WorkerLine::of(3)), Counter::Granted);
+        worker.zone.counters().count(black_box(WorkerLine::of(3)), Outcome::Granted);
     }),
     ("count two things", |worker, _| {
         let (counters, line) = (worker.zone.counters(), black_box(WorkerLine::of(3)));
-        counters.count(line, Counter::Granted);
-        counters.count(line, Counter::LocalHit);
+        counters.count(line, Outcome::Granted);
+        counters.count(line, CacheStatus::LocalHit);
     }),
     ("record a latency", |worker, round| {
         worker.zone.counters().record_latency(black_box(WorkerLine::of(3)), round as u64);

@@ -38,6 +38,12 @@ impl<'a> OpaqueToken<'a> {
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
     }
+
+    /// Whether it is a JWT in another spelling than that of RFC 7515; see [`is_misspelt_jwt`].
+    #[must_use]
+    pub fn is_misspelt_jwt(self) -> bool {
+        spelling::is_misspelt_jwt(self.0)
+    }
 }
 
 impl fmt::Debug for OpaqueToken<'_> {
@@ -70,6 +76,13 @@ pub fn parse(
     parse_b64token(authorization).or_else(|error| parse_otherwise(authorization, syntax, error))
 }
 
+/// Whether a text is a JWT in another spelling than that of RFC 7515: authorization servers take some of
+/// these for the same token, and each would be a token of its own here.
+#[must_use]
+pub fn is_misspelt_jwt(token: &[u8]) -> bool {
+    spelling::is_misspelt_jwt(token)
+}
+
 /// What follows `Bearer` in the value of an `Authorization` field, whether it is a token or not.
 #[must_use]
 pub fn text(authorization: &[u8]) -> &[u8] {
@@ -83,13 +96,6 @@ pub fn is_hinted_at(authorization: &[u8]) -> bool {
     let is_word_byte = |byte: &u8| is_token_byte(*byte) || *byte == b'=';
     let mut words = authorization.split(|byte| !is_word_byte(byte));
     words.any(|word| word.eq_ignore_ascii_case(&SCHEME))
-}
-
-/// Whether a token is a JWT in another spelling than that of RFC 7515: authorization servers take some of
-/// these for the same token, and each would be a token of its own here.
-#[must_use]
-pub fn is_misspelt_jwt(token: &[u8]) -> bool {
-    spelling::is_misspelt_jwt(token)
 }
 
 /// What is a `b64token` is a token in any syntax.

@@ -20,7 +20,7 @@ mod memory;
 use std::cell::Cell;
 
 use crate::UnixTime;
-use crate::bearer;
+use crate::bearer::OpaqueToken;
 use crate::cache::{
     CacheKey, Flight, Follow, Join, Landing, LocalHit, Lookup, Process, Ticket, WorkerCache, Zone,
 };
@@ -94,10 +94,14 @@ pub enum Wake {
     First,
 }
 
-/// Where a flow is: what it may use there.
+/// Where a flow is: whose token it is about, and what it may use there.
 pub struct Here<'a, S> {
     /// The request and its process.
     pub site: &'a S,
+    /// The token.
+    pub token: OpaqueToken<'a>,
+    /// Where in the cache the answer about it belongs.
+    pub key: &'a CacheKey,
     /// The cache that all processes share.
     pub zone: &'a Zone,
     /// This process's own cache in front of that, if the location uses it.
@@ -164,7 +168,6 @@ pub struct Question {
 /// One request on its way.
 #[derive(Default)]
 pub struct Flow {
-    key: Cell<Option<CacheKey>>,
     status: Cell<Option<CacheStatus>>,
     follows: Cell<Option<Following>>,
     /// Until when it waits for others, in milliseconds, once it has begun to.
@@ -186,57 +189,46 @@ impl Flow {
         self.status.get()
     }
 
-    /// Where in the cache the answer about its token belongs.
-    pub fn key(&self) -> Option<CacheKey> {
-        self.key.get()
-    }
-
     /// Gets the JWT for a token, or begins to.
     #[inline(always)]
-    pub fn start<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey, token: &[u8]) -> Step {
+    pub fn start<S: Site>(&self, here: &mut Here<'_, S>) -> Step {
         self.waits_until.set(None);
-        self.key.set(Some(key));
-        if self.use_cached(here, &key) {
-            return Grant::of(Found::InWorker).into();
-        }
-        self.use_zone(here, &key, token)
+        self.use_caches(here)
     }
 
     /// The same, without a look into the cache (`phantom_token_cache_bypass`).
-    pub fn start_afresh(&self, key: CacheKey, token: &[u8]) -> Next {
-        self.key.set(Some(key));
+    pub fn start_afresh(&self, token: OpaqueToken<'_>, key: &CacheKey) -> Next {
         self.status.set(Some(CacheStatus::Bypass));
-        self.ask_about(token)
+        ask_unless_misspelt(token, Some(key))
     }
 
     /// The same, without a cache at all.
-    pub fn start_alone(&self, token: &[u8]) -> Next {
-        self.key.set(None);
-        self.ask_about(token)
+    pub fn start_alone(&self, token: OpaqueToken<'_>) -> Next {
+        ask_unless_misspelt(token, None)
     }
 
     /// Goes on when the introspection that the request waits for may be over.
     pub fn look<S: Site>(&self, here: &mut Here<'_, S>) -> Step {
-        let (Some(following), Some(key)) = (self.follows.get(), self.key.get()) else {
-            return self.ask(None);
+        let Some(Following { flight, deadline, .. }) = self.follows.get() else {
+            return ask(here, None);
         };
-        let Following { flight, deadline, .. } = following;
         let now = here.site.now_ms();
         let timeout = here.settings.lock_timeout_ms;
-        let found = here.zone.follow(here.site.process(), &key, flight, now, timeout);
+        let found = here.zone.follow(here.site.process(), here.key, flight, now, timeout);
         if found == Follow::Wait && now < deadline {
             return Next::Wait.into();
         }
         self.follows.set(None);
         // Those of this process who wait as well are to know.
         if let Follow::Landed(_) | Follow::Gone = found {
-            here.site.wake(&key, Wake::All);
+            here.site.wake(here.key, Wake::All);
         }
         match found {
-            Follow::Wait => self.ask(None),
-            Follow::Gone => self.look_again(here, key),
-            Follow::Lead(ticket) => self.lead(here, key, ticket),
-            Follow::Landed(landing) => self.landed(here, key, landing),
+            Follow::Wait => ask(here, None),
+            // What was waited for is not known any more.
+            Follow::Gone => self.use_caches(here),
+            Follow::Lead(ticket) => self.lead(here, ticket),
+            Follow::Landed(landing) => self.landed(here, landing),
         }
     }
 
@@ -262,8 +254,16 @@ impl Flow {
     }
 
     #[inline(always)]
-    fn use_cached<S: Site>(&self, here: &mut Here<'_, S>, key: &CacheKey) -> bool {
-        let Here { site, zone, settings, .. } = here;
+    fn use_caches<S: Site>(&self, here: &mut Here<'_, S>) -> Step {
+        if self.use_worker_cache(here) {
+            return Grant::of(Found::InWorker).into();
+        }
+        self.use_zone(here)
+    }
+
+    #[inline(always)]
+    fn use_worker_cache<S: Site>(&self, here: &mut Here<'_, S>) -> bool {
+        let Here { site, zone, settings, key, .. } = here;
         let Some(cache) = &mut here.cache else {
             return false;
         };
@@ -280,18 +280,10 @@ impl Flow {
         is_used
     }
 
-    /// What was waited for is not known any more.
-    fn look_again<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey) -> Step {
-        if self.use_cached(here, &key) {
-            return Grant::of(Found::InWorker).into();
-        }
-        self.use_zone(here, &key, NOT_MISSPELT)
-    }
-
     /// Goes on where this process has no JWT.
     #[inline(never)]
-    fn use_zone<S: Site>(&self, here: &mut Here<'_, S>, key: &CacheKey, token: &[u8]) -> Step {
-        let Here { site, zone, cache, memory, settings } = here;
+    fn use_zone<S: Site>(&self, here: &mut Here<'_, S>) -> Step {
+        let Here { site, key, zone, cache, memory, settings, .. } = here;
         let now = site.now();
         let generation = zone.generation(key);
         site.meanwhile();
@@ -303,7 +295,7 @@ impl Flow {
                 && !settings.has_to_renew(fresh_until, now)
                 && cache.admits(key, jwt.len())
             {
-                cache.put(*key, jwt, fresh_until, expires, generation, now);
+                cache.put(**key, jwt, fresh_until, expires, generation, now);
             }
             found
         });
@@ -314,34 +306,34 @@ impl Flow {
         }));
         match found {
             Lookup::Fresh { fresh_until, .. } if settings.has_to_renew(fresh_until, now) => {
-                let renewal = renew(here, key, now);
+                let renewal = renew(here, now);
                 Grant { renewal, ..Grant::of(Found::InZone) }.into()
             }
             Lookup::Fresh { .. } => Grant::of(Found::InZone).into(),
             Lookup::Inactive { .. } => Next::Refuse(Refusal::InactiveToken).into(),
             // The cache has nothing for a misspelt JWT, so a hit need not look for that.
-            _ if bearer::is_misspelt_jwt(token) => Next::Refuse(Refusal::MisspeltJwt).into(),
-            Lookup::Stale { .. } => self.board(here, *key, true),
-            Lookup::Expired | Lookup::Miss => self.board(here, *key, false),
+            _ if here.token.is_misspelt_jwt() => Next::Refuse(Refusal::MisspeltJwt).into(),
+            Lookup::Stale { .. } => self.board(here, true),
+            Lookup::Expired | Lookup::Miss => self.board(here, false),
         }
     }
 
     /// Introspects, unless another request does so for the same token.
     #[inline(never)]
-    fn board<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey, has_stale: bool) -> Step {
+    fn board<S: Site>(&self, here: &mut Here<'_, S>, has_stale: bool) -> Step {
         here.site.meanwhile();
         if has_stale && here.settings.use_stale.while_updating() && here.settings.lock {
-            return self.board_with_stale(here, key);
+            return self.board_with_stale(here);
         }
-        match join(here, &key, here.settings.lock) {
-            Join::Alone => self.ask(None),
-            Join::Lead(ticket) => self.lead(here, key, ticket),
+        match join(here, here.settings.lock) {
+            Join::Alone => ask(here, None),
+            Join::Lead(ticket) => self.lead(here, ticket),
             Join::Follow(flight) => {
                 let now = here.site.now_ms();
                 let longest = now.saturating_add(here.settings.lock_timeout_ms);
                 let deadline = self.waits_until.get().unwrap_or(longest);
                 if now >= deadline {
-                    return self.ask(None);
+                    return ask(here, None);
                 }
                 self.waits_until.set(Some(deadline));
                 self.follows.set(Some(Following { flight, deadline, pause: 1 }));
@@ -351,49 +343,44 @@ impl Flow {
     }
 
     /// As [`Flow::board`], but with a stale JWT that spares the waiting.
-    fn board_with_stale<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey) -> Step {
+    fn board_with_stale<S: Site>(&self, here: &mut Here<'_, S>) -> Step {
         let may_renew = here.settings.background_update.is_some() && here.site.may_renew();
-        if may_renew && !here.memory.tries(&key, here.site.now()) {
-            return self.serve_updating(here, key, None);
+        if may_renew && !here.memory.tries(here.key, here.site.now()) {
+            return self.serve_updating(here, None);
         }
-        match join(here, &key, true) {
-            Join::Alone => self.ask(None),
-            Join::Lead(ticket) if !may_renew => self.ask(Some(ticket)),
-            Join::Lead(ticket) => self.serve_updating(here, key, Some(ticket)),
-            Join::Follow(_) => self.serve_updating(here, key, None),
+        match join(here, true) {
+            Join::Alone => ask(here, None),
+            Join::Lead(ticket) if !may_renew => ask(here, Some(ticket)),
+            Join::Lead(ticket) => self.serve_updating(here, Some(ticket)),
+            Join::Follow(_) => self.serve_updating(here, None),
         }
     }
 
-    fn serve_updating<S: Site>(
-        &self,
-        here: &mut Here<'_, S>,
-        key: CacheKey,
-        ticket: Option<Ticket>,
-    ) -> Step {
-        if !self.finds_stale(here, &key, CacheStatus::Updating) {
-            return self.ask(ticket);
+    fn serve_updating<S: Site>(&self, here: &mut Here<'_, S>, ticket: Option<Ticket>) -> Step {
+        if !self.finds_stale(here, CacheStatus::Updating) {
+            return ask(here, ticket);
         }
-        let renewal = ticket.map(|ticket| Question::renewal(key, ticket));
+        let renewal = ticket.map(|ticket| Question::renewal(*here.key, ticket));
         Grant { renewal, ..Grant::of(Found::InZone) }.into()
     }
 
     /// Introspects, unless another request has done so between the look into the cache and now.
-    fn lead<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey, ticket: Ticket) -> Step {
-        let Some(step) = self.use_stored_meanwhile(here, &key) else {
-            return self.ask(Some(ticket));
+    fn lead<S: Site>(&self, here: &mut Here<'_, S>, ticket: Ticket) -> Step {
+        let Some(step) = self.use_stored_meanwhile(here) else {
+            return ask(here, Some(ticket));
         };
         here.zone.land(here.site.process(), ticket, Landing::Stored, here.site.now_ms());
-        here.site.wake(&key, Wake::All);
+        here.site.wake(here.key, Wake::All);
         step
     }
 
-    fn landed<S: Site>(&self, here: &mut Here<'_, S>, key: CacheKey, landing: Landing) -> Step {
+    fn landed<S: Site>(&self, here: &mut Here<'_, S>, landing: Landing) -> Step {
         let refusal = match landing {
-            Landing::NotStored => return self.ask(None),
+            Landing::NotStored => return ask(here, None),
             Landing::Stored => {
-                let step = self.use_stored_meanwhile(here, &key);
+                let step = self.use_stored_meanwhile(here);
                 // It is gone again: one of those who waited for it asks once more.
-                return step.unwrap_or_else(|| self.look_again(here, key));
+                return step.unwrap_or_else(|| self.use_caches(here));
             }
             Landing::Inactive => Refusal::InactiveToken,
             Landing::Failed(code) => Refusal::IntrospectionFailed(code.into()),
@@ -403,12 +390,8 @@ impl Flow {
     }
 
     /// Takes what another request has stored since this one looked into the cache.
-    fn use_stored_meanwhile<S: Site>(
-        &self,
-        here: &mut Here<'_, S>,
-        key: &CacheKey,
-    ) -> Option<Step> {
-        let step = match look_up(here, key) {
+    fn use_stored_meanwhile<S: Site>(&self, here: &Here<'_, S>) -> Option<Step> {
+        let step = match look_up(here) {
             Lookup::Fresh { .. } => Grant::of(Found::InZone).into(),
             Lookup::Inactive { .. } => Next::Refuse(Refusal::InactiveToken).into(),
             Lookup::Stale { .. } | Lookup::Expired | Lookup::Miss => return None,
@@ -425,40 +408,19 @@ impl Flow {
             if here.settings.use_stale.allows(failure));
         if may_be_stale
             && self.status.get() != Some(CacheStatus::Bypass)
-            && let Some(key) = self.key.get()
-            && self.finds_stale(here, &key, CacheStatus::Stale)
+            && self.finds_stale(here, CacheStatus::Stale)
         {
             return Grant { instead_of: Some(refusal), ..Grant::of(Found::InZone) }.into();
         }
         Next::Refuse(refusal).into()
     }
 
-    fn finds_stale<S: Site>(
-        &self,
-        here: &mut Here<'_, S>,
-        key: &CacheKey,
-        status: CacheStatus,
-    ) -> bool {
-        let is_there = matches!(look_up(here, key), Lookup::Stale { .. } | Lookup::Fresh { .. });
+    fn finds_stale<S: Site>(&self, here: &Here<'_, S>, status: CacheStatus) -> bool {
+        let is_there = matches!(look_up(here), Lookup::Stale { .. } | Lookup::Fresh { .. });
         if is_there {
             self.status.set(Some(status));
         }
         is_there
-    }
-
-    fn ask_about(&self, token: &[u8]) -> Next {
-        if bearer::is_misspelt_jwt(token) {
-            return Next::Refuse(Refusal::MisspeltJwt);
-        }
-        self.question(None)
-    }
-
-    fn ask(&self, ticket: Option<Ticket>) -> Step {
-        self.question(ticket).into()
-    }
-
-    fn question(&self, ticket: Option<Ticket>) -> Next {
-        Next::Ask(Question { key: self.key.get(), ticket, is_renewal: false })
     }
 }
 
@@ -480,39 +442,49 @@ impl From<Next> for Step {
     }
 }
 
-/// Stands for a token that was looked at before.
-const NOT_MISSPELT: &[u8] = b"";
-
 impl Question {
     fn renewal(key: CacheKey, ticket: Ticket) -> Self {
         Self { key: Some(key), ticket: Some(ticket), is_renewal: true }
     }
 }
 
+/// The next step of a request without a cache, or without a look into it.
+fn ask_unless_misspelt(token: OpaqueToken<'_>, key: Option<&CacheKey>) -> Next {
+    if token.is_misspelt_jwt() {
+        return Next::Refuse(Refusal::MisspeltJwt);
+    }
+    Next::Ask(Question { key: key.copied(), ticket: None, is_renewal: false })
+}
+
+fn ask<S>(here: &Here<'_, S>, ticket: Option<Ticket>) -> Step {
+    Next::Ask(Question { key: Some(*here.key), ticket, is_renewal: false }).into()
+}
+
 /// A renewal of a JWT in use that is about to go stale, if this request is to start it. There is one at a
 /// time, whatever `phantom_token_cache_lock` says: nobody would wait for a second one.
-fn renew<S: Site>(here: &mut Here<'_, S>, key: &CacheKey, now: UnixTime) -> Option<Question> {
-    if !here.site.may_renew() || !here.memory.tries(key, now) {
+fn renew<S: Site>(here: &Here<'_, S>, now: UnixTime) -> Option<Question> {
+    if !here.site.may_renew() || !here.memory.tries(here.key, now) {
         return None;
     }
-    match join(here, key, true) {
-        Join::Lead(ticket) => Some(Question::renewal(*key, ticket)),
+    match join(here, true) {
+        Join::Lead(ticket) => Some(Question::renewal(*here.key, ticket)),
         Join::Follow(_) | Join::Alone => None,
     }
 }
 
-fn join<S: Site>(here: &Here<'_, S>, key: &CacheKey, lock: bool) -> Join {
+fn join<S: Site>(here: &Here<'_, S>, lock: bool) -> Join {
     if !lock {
         return Join::Alone;
     }
-    let Here { site, zone, settings, .. } = here;
+    let Here { site, zone, settings, key, .. } = here;
     zone.join(site.process(), key, site.now_ms(), settings.lock_timeout_ms)
 }
 
-fn look_up<S: Site>(here: &Here<'_, S>, key: &CacheKey) -> Lookup {
-    let now = here.site.now();
-    here.site.meanwhile();
-    let found = here.memory.with_jwt(|jwt| here.zone.lookup(here.site.process(), key, now, jwt));
-    here.site.meanwhile();
+fn look_up<S: Site>(here: &Here<'_, S>) -> Lookup {
+    let Here { site, zone, memory, key, .. } = here;
+    let now = site.now();
+    site.meanwhile();
+    let found = memory.with_jwt(|jwt| zone.lookup(site.process(), key, now, jwt));
+    site.meanwhile();
     found
 }

@@ -5,6 +5,8 @@
 #![deny(unsafe_code)]
 
 #[forbid(unsafe_code)]
+pub mod admit;
+#[forbid(unsafe_code)]
 pub mod bearer;
 pub mod cache;
 #[forbid(unsafe_code)]
@@ -25,6 +27,8 @@ pub mod jwt;
 mod media_type;
 #[forbid(unsafe_code)]
 pub mod outcome;
+#[forbid(unsafe_code)]
+pub mod presented;
 #[forbid(unsafe_code)]
 pub mod purge;
 #[forbid(unsafe_code)]

@@ -1,32 +1,94 @@
-//! What becomes of a request, in the words of the variables and the counters.
+//! The results of requests and their cache statuses: the one place where they are named.
+//!
+//! Variables, counters, the status page and the log take their words from here.
 
-use crate::cache::Counter;
+/// The result of a request (`$phantom_token_result`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The API is called with a JWT.
+    Granted,
+    /// Refused: no token.
+    MissingToken,
+    /// Refused: something that cannot be a token.
+    MalformedToken,
+    /// Refused: a token that is not active.
+    InactiveToken,
+    /// Refused: a token that lacks a scope.
+    InsufficientScope,
+    /// Refused: the authorization server's answer is of no use.
+    IntrospectionFailed,
+    /// Refused: the authorization server is overloaded or too slow.
+    Unavailable,
+    /// An OPTIONS request, which needs no token.
+    Options,
+}
+
+impl Outcome {
+    /// All, in the order in which they are counted and reported.
+    pub const ALL: [Self; 8] = [
+        Self::Granted,
+        Self::MissingToken,
+        Self::MalformedToken,
+        Self::InactiveToken,
+        Self::InsufficientScope,
+        Self::IntrospectionFailed,
+        Self::Unavailable,
+        Self::Options,
+    ];
+
+    /// The value of the variable, and the name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::MissingToken => "missing_token",
+            Self::MalformedToken => "malformed_token",
+            Self::InactiveToken => "inactive_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::IntrospectionFailed => "introspection_failed",
+            Self::Unavailable => "unavailable",
+            Self::Options => "options",
+        }
+    }
+}
 
 /// Where in the cache a request was answered from (`$phantom_token_cache_status`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheStatus {
-    /// In the worker's own cache.
+    /// Found in the worker's own cache.
     LocalHit,
-    /// In the zone.
+    /// Found in the zone.
     ZoneHit,
-    /// Nothing was there.
+    /// Found nowhere.
     Miss,
-    /// What was there is not fresh any more.
+    /// Found, but not fresh any more.
     Expired,
-    /// The answer to another request's introspection.
-    Coalesced,
-    /// Past its freshness, as the introspection failed.
+    /// Past its freshness, and served because introspection failed.
     Stale,
-    /// Past its freshness, while an introspection is under way.
+    /// Past its freshness, and served while an introspection is under way.
     Updating,
-    /// The cache was not asked (`phantom_token_cache_bypass`).
+    /// Not looked for (`phantom_token_cache_bypass`).
     Bypass,
+    /// Got from another request's introspection.
+    Coalesced,
 }
 
 impl CacheStatus {
-    /// The value of the variable.
+    /// All, in the order in which they are counted and reported.
+    pub const ALL: [Self; 8] = [
+        Self::LocalHit,
+        Self::ZoneHit,
+        Self::Miss,
+        Self::Expired,
+        Self::Stale,
+        Self::Updating,
+        Self::Bypass,
+        Self::Coalesced,
+    ];
+
+    /// The value of the variable, which tells no cache from another.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::LocalHit | Self::ZoneHit => "HIT",
             Self::Miss => "MISS",
@@ -38,18 +100,18 @@ impl CacheStatus {
         }
     }
 
-    /// The counter of the status, of which each request that is granted or refused counts one.
+    /// The name in reports.
     #[must_use]
-    pub fn counter(self) -> Counter {
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::LocalHit => Counter::LocalHit,
-            Self::ZoneHit => Counter::ZoneHit,
-            Self::Miss => Counter::Miss,
-            Self::Expired => Counter::Expired,
-            Self::Coalesced => Counter::Coalesced,
-            Self::Stale => Counter::Stale,
-            Self::Updating => Counter::Updating,
-            Self::Bypass => Counter::Bypass,
+            Self::LocalHit => "local_hit",
+            Self::ZoneHit => "zone_hit",
+            Self::Miss => "miss",
+            Self::Expired => "expired",
+            Self::Stale => "stale",
+            Self::Updating => "updating",
+            Self::Bypass => "bypass",
+            Self::Coalesced => "coalesced",
         }
     }
 }

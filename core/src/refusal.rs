@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use crate::UnixTime;
 use crate::bearer::BearerError;
-use crate::cache::Counter;
 use crate::challenge::ChallengeError;
 use crate::introspection::{Asked, Failure, OtherToken};
+use crate::outcome::Outcome;
 
 /// Why a request was refused. The text, and [`Refusal::reason`], are for the error log, without any
 /// secret.
@@ -90,21 +90,21 @@ impl Refusal {
         }
     }
 
-    /// What counts it, by whose name `$phantom_token_result` calls it.
+    /// The outcome of the request.
     #[must_use]
-    pub fn counter(&self) -> Counter {
+    pub fn outcome(&self) -> Outcome {
         match self {
-            Self::MissingToken => Counter::MissingToken,
-            Self::MalformedToken | Self::MisspeltJwt => Counter::MalformedToken,
+            Self::MissingToken => Outcome::MissingToken,
+            Self::MalformedToken | Self::MisspeltJwt => Outcome::MalformedToken,
             Self::InactiveToken
             | Self::NoAccessToken(_)
             | Self::NotYetValid { .. }
-            | Self::ExpiredToken => Counter::InactiveToken,
-            Self::InsufficientScope => Counter::InsufficientScope,
+            | Self::ExpiredToken => Outcome::InactiveToken,
+            Self::InsufficientScope => Outcome::InsufficientScope,
             Self::IntrospectionFailed(failure) if failure.status() != StatusCode::BAD_GATEWAY => {
-                Counter::Unavailable
+                Outcome::Unavailable
             }
-            Self::IntrospectionFailed(_) | Self::NotConfigured => Counter::IntrospectionFailed,
+            Self::IntrospectionFailed(_) | Self::NotConfigured => Outcome::IntrospectionFailed,
         }
     }
 
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn each_refusal_has_its_result_variable() {
-        let results = refusals().map(|refusal| refusal.counter().name());
+        let results = refusals().map(|refusal| refusal.outcome().name());
         let expected = [
             "missing_token",
             "malformed_token",

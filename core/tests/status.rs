@@ -10,6 +10,7 @@
 )]
 
 use phantom_token_core::cache::{Counter, Usage, WorkerLine, Zone};
+use phantom_token_core::outcome::{CacheStatus, Outcome};
 use phantom_token_core::status::{Build, Format, ZoneStatus, render};
 use phantom_token_core_testing::{MEGABYTE, TestZone};
 use serde_json::{Value, json};
@@ -144,9 +145,9 @@ const FIRST: WorkerLine = WorkerLine::of(0);
 /// Two granted requests, one of them a hit; four introspections, of which three came to an end.
 fn used(zone: &Zone) {
     let counters = zone.counters();
-    counters.count(FIRST, Counter::Granted);
-    counters.count(WorkerLine::of(1), Counter::Granted);
-    counters.count(FIRST, Counter::LocalHit);
+    counters.count(FIRST, Outcome::Granted);
+    counters.count(WorkerLine::of(1), Outcome::Granted);
+    counters.count(FIRST, CacheStatus::LocalHit);
     (0..4).for_each(|_| counters.count(FIRST, Counter::Introspection));
     for millis in [2, 3, 100] {
         counters.record_latency(FIRST, millis);

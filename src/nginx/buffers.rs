@@ -2,16 +2,18 @@
 
 use core::ptr::NonNull;
 
-use nginx_sys::{ngx_buf_t, ngx_chain_t, ngx_read_file, off_t};
+use nginx_sys::{ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t, ngx_read_file, off_t};
 
 use super::bits::buf::{IN_FILE, LAST_BUF, LAST_IN_CHAIN, MEMORY, MMAP, TEMPORARY};
+use super::lasting::Lasting;
+use super::pool;
 use super::request::{OutOfMemory, Request};
 
 /// A buffer whose data could not be read from its file, or that no memory was left for.
 #[derive(Debug)]
 pub struct Unreadable;
 
-/// The buffers of a chain that a filter was given, which the filter consumes.
+/// A chain of buffers that a filter was given, or that was made for one. Whoever has it may consume it.
 pub struct Chain(*mut ngx_chain_t);
 
 impl Chain {
@@ -20,6 +22,39 @@ impl Chain {
     /// `chain` is null or a live chain whose buffers the caller may consume.
     pub unsafe fn new(chain: *mut ngx_chain_t) -> Self {
         Self(chain)
+    }
+
+    /// Makes a chain of one buffer; `last` ends the request's answer.
+    ///
+    /// # Errors
+    ///
+    /// The request's memory is used up.
+    pub fn over(request: Request, data: Lasting<[u8]>, last: bool) -> Result<Self, OutOfMemory> {
+        // SAFETY: `ngx_calloc_buf()` is this, and zero is a buffer without data.
+        let buffer: &mut ngx_buf_t = unsafe { pool::zeroed(request) }?;
+        let range = data.as_ptr_range();
+        buffer.start = range.start.cast_mut();
+        buffer.pos = buffer.start;
+        buffer.end = range.end.cast_mut();
+        buffer.last = buffer.end;
+        MEMORY.set(buffer, 1);
+        LAST_BUF.set(buffer, (last && request.is_main()).into());
+        LAST_IN_CHAIN.set(buffer, last.into());
+        // SAFETY: the pool is the request's.
+        let link = unsafe { ngx_alloc_chain_link(request.pool()).as_mut() }.ok_or(OutOfMemory)?;
+        link.buf = buffer;
+        link.next = core::ptr::null_mut();
+        Ok(Self(link))
+    }
+
+    pub fn as_ptr(&self) -> *mut ngx_chain_t {
+        self.0
+    }
+
+    /// The first buffer; null if there is none.
+    pub fn first(&self) -> *mut ngx_buf_t {
+        // SAFETY: null, or a live chain.
+        unsafe { self.0.as_ref() }.map_or(core::ptr::null_mut(), |link| link.buf)
     }
 
     /// Takes each buffer out of the chain in turn, marking it as sent, so that whoever filled it
@@ -103,42 +138,4 @@ impl Drop for Buffer {
         buffer.pos = buffer.last;
         buffer.file_pos = buffer.file_last;
     }
-}
-
-/// Makes a chain of one buffer, over memory that lives as long as the request and is not written.
-/// It ends the request's answer.
-pub fn single(request: Request, data: &'static [u8]) -> Result<*mut ngx_chain_t, OutOfMemory> {
-    // SAFETY: `data` is static.
-    unsafe { over(request, data, true) }
-}
-
-/// As [`single`], over memory from the request's pool; `last` ends the request's answer.
-///
-/// # Safety
-///
-/// `data` lives as long as the request.
-pub unsafe fn over(
-    request: Request,
-    data: &[u8],
-    last: bool,
-) -> Result<*mut ngx_chain_t, OutOfMemory> {
-    let range = data.as_ptr_range();
-    // SAFETY: the pool is the request's; `ngx_calloc_buf()` is `ngx_pcalloc()` of a buffer.
-    let buffer = unsafe {
-        nginx_sys::ngx_pcalloc(request.pool(), size_of::<ngx_buf_t>()).cast::<ngx_buf_t>().as_mut()
-    };
-    let buffer = buffer.ok_or(OutOfMemory)?;
-    buffer.start = range.start.cast_mut();
-    buffer.pos = buffer.start;
-    buffer.end = range.end.cast_mut();
-    buffer.last = buffer.end;
-    MEMORY.set(buffer, 1);
-    LAST_BUF.set(buffer, (last && request.is_main()).into());
-    LAST_IN_CHAIN.set(buffer, last.into());
-    // SAFETY: the pool is the request's.
-    let link =
-        unsafe { nginx_sys::ngx_alloc_chain_link(request.pool()).as_mut() }.ok_or(OutOfMemory)?;
-    link.buf = buffer;
-    link.next = core::ptr::null_mut();
-    Ok(link)
 }

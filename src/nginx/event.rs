@@ -1,11 +1,12 @@
 //! Events of NGINX's loop: timers, and what is to run before the loop waits again.
 
 use core::cell::UnsafeCell;
-use core::ffi::c_void;
 
-use nginx_sys::{ngx_current_msec, ngx_event_t, ngx_log_t, ngx_msec_t};
+use nginx_sys::{ngx_current_msec, ngx_event_t, ngx_msec_t};
 
 use super::bits::event::{POSTED, TIMER_SET};
+use super::handlers::{Handler, event_handler};
+use super::request::Request;
 
 // In `inlines.c`.
 unsafe extern "C" {
@@ -20,7 +21,7 @@ unsafe extern "C" {
 /// # Safety
 ///
 /// The event is live until then, or until it is deleted.
-pub unsafe fn post(event: *mut ngx_event_t) {
+pub(super) unsafe fn post(event: *mut ngx_event_t) {
     // SAFETY: the caller's promise.
     unsafe { phantom_token_post_event(event) };
 }
@@ -36,19 +37,13 @@ pub fn monotonic_ms() -> u64 {
 pub struct Event(UnsafeCell<ngx_event_t>);
 
 impl Event {
-    /// # Safety
-    ///
-    /// `handler` takes `(*event).data`, and `data` and `log` outlive the event.
-    pub unsafe fn new(
-        handler: unsafe extern "C" fn(*mut ngx_event_t),
-        data: *mut c_void,
-        log: *mut ngx_log_t,
-    ) -> Self {
+    /// An event of a request, to be kept in the request's pool.
+    pub fn new<H: Handler>(request: Request) -> Self {
         // SAFETY: the structure holds pointers, numbers and bits, for all of which zero is a value.
         let mut event: ngx_event_t = unsafe { core::mem::zeroed() };
-        event.handler = Some(handler);
-        event.data = data;
-        event.log = log;
+        event.handler = Some(event_handler::<H>);
+        event.data = request.as_ptr().cast();
+        event.log = request.log();
         Self(UnsafeCell::new(event))
     }
 

@@ -106,6 +106,12 @@ pub fn name(header: &ngx_table_elt_t) -> &[u8] {
     unsafe { super::bytes(header.key) }
 }
 
+/// The type of a request's answer, which has a place of its own; empty if it has none.
+pub fn content_type(request: &Request) -> &[u8] {
+    // SAFETY: the string lives as long as the request.
+    unsafe { super::bytes(request.raw().headers_out.content_type) }
+}
+
 /// The header lines of a request that were made anew.
 ///
 /// `ngx_http_subrequest()` copies the parent's `headers_in`, and with it the head of the parent's

@@ -4,6 +4,7 @@ use core::ffi::c_void;
 
 use nginx_sys::{ngx_pcalloc, ngx_pool_cleanup_add, ngx_pool_cleanup_pt};
 
+use super::lasting::Lasting;
 use super::request::{OutOfMemory, Request};
 
 /// Moves a value into the request's pool, where it stays until it is dropped with the pool. A
@@ -12,7 +13,7 @@ use super::request::{OutOfMemory, Request};
 /// # Errors
 ///
 /// The request's memory is used up.
-pub fn allocate<'a, T>(request: Request, value: T) -> Result<&'a T, OutOfMemory> {
+pub fn allocate<T>(request: Request, value: T) -> Result<Lasting<T>, OutOfMemory> {
     // A function that does nothing may be merged with another one that does nothing, and `find`
     // could then not tell them apart.
     const { assert!(core::mem::needs_drop::<T>()) };
@@ -24,11 +25,11 @@ pub fn allocate<'a, T>(request: Request, value: T) -> Result<&'a T, OutOfMemory>
 /// # Errors
 ///
 /// The request's memory is used up.
-pub fn allocate_with<'a, T>(
+pub fn allocate_with<T>(
     request: Request,
     value: T,
     drop: ngx_pool_cleanup_pt,
-) -> Result<&'a T, OutOfMemory> {
+) -> Result<Lasting<T>, OutOfMemory> {
     // SAFETY: the pool is the request's own; NGINX aligns the data of a cleanup for any type.
     let cleanup = unsafe { ngx_pool_cleanup_add(request.pool(), size_of::<T>()).as_mut() };
     let cleanup = cleanup.ok_or(OutOfMemory)?;
@@ -36,7 +37,7 @@ pub fn allocate_with<'a, T>(
     // SAFETY: NGINX gave us `size_of::<T>()` bytes, which live as long as the request.
     let value = unsafe {
         place.write(value);
-        &*place
+        Lasting::new(&*place)
     };
     cleanup.handler = drop;
     Ok(value)
@@ -61,10 +62,10 @@ pub unsafe fn zeroed<'a, T>(request: Request) -> Result<&'a mut T, OutOfMemory> 
 /// # Safety
 ///
 /// Whatever was put into the pool with `drop` is a `T`.
-pub unsafe fn find<'a, T: 'a>(
+pub unsafe fn find<T>(
     request: Request,
     drop: unsafe extern "C" fn(*mut c_void),
-) -> impl Iterator<Item = &'a T> {
+) -> impl Iterator<Item = Lasting<T>> {
     // SAFETY: the pool of a live request.
     let mut cleanup = unsafe { (*request.pool()).cleanup };
     core::iter::from_fn(move || {
@@ -73,7 +74,9 @@ pub unsafe fn find<'a, T: 'a>(
             cleanup = current.next;
             if current.handler.is_some_and(|handler| core::ptr::fn_addr_eq(handler, drop)) {
                 // SAFETY: the caller vouches for the type.
-                return unsafe { current.data.cast::<T>().as_ref() };
+                return unsafe {
+                    current.data.cast::<T>().as_ref().map(|value| Lasting::new(value))
+                };
             }
         }
         None

@@ -3,20 +3,23 @@
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_HTTP_VERSION_20, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t,
-    ngx_http_run_posted_requests, ngx_int_t, ngx_log_t, ngx_pnalloc, ngx_pool_t, ngx_str_t,
-    ngx_table_elt_t, ngx_uint_t,
+    NGX_HTTP_VERSION_20, ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_loc_conf_t,
+    ngx_http_core_srv_conf_t, ngx_http_request_t, ngx_http_run_posted_requests,
+    ngx_http_test_reading, ngx_http_upstream_t, ngx_int_t, ngx_log_t, ngx_module_t, ngx_pnalloc,
+    ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use ngx::http::{
     HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
 };
 
 use super::bits::connection::ERROR;
+use super::bits::event::READY;
 use super::bits::headers_in::CHUNKED;
 use super::bits::request::{INTERNAL, KEEPALIVE, POST_ACTION, URI_CHANGES};
+use super::buffers::Chain;
 use super::headers::HeadersOut;
-use super::location;
-use crate::Module;
+use super::lasting::Lasting;
+use super::{event, location, rc};
 
 /// What makes the answer in a location: NGINX's `r->content_handler`.
 pub type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
@@ -119,16 +122,12 @@ impl Request {
 
     /// Whether an upstream has sent the request here with `X-Accel-Redirect`.
     pub fn was_redirected_by_upstream(self) -> bool {
-        // SAFETY: an upstream lives as long as its request.
-        let upstream = unsafe { self.raw().upstream.as_ref() };
-        upstream.is_some_and(|upstream| !upstream.headers_in.x_accel_redirect.is_null())
+        self.upstream().is_some_and(|upstream| !upstream.headers_in.x_accel_redirect.is_null())
     }
 
     /// Whether an upstream, or NGINX's own cache for it, has answered with this status.
     pub fn has_answer_of_upstream(self, status: ngx_uint_t) -> bool {
-        // SAFETY: an upstream lives as long as its request.
-        let upstream = unsafe { self.raw().upstream.as_ref() };
-        upstream.is_some_and(|upstream| upstream.headers_in.status_n == status)
+        self.upstream().is_some_and(|upstream| upstream.headers_in.status_n == status)
     }
 
     /// Whether the request has a body that the client may still be sending.
@@ -157,9 +156,7 @@ impl Request {
 
     /// Whether an upstream is answering, and nobody keeps its answer in a cache, which is to have all of it.
     pub fn reads_from_upstream(self) -> bool {
-        // SAFETY: an upstream lives as long as its request.
-        let upstream = unsafe { self.raw().upstream.as_ref() };
-        upstream.is_some_and(|upstream| !upstream.cleanup.is_null()) && !self.has_cache()
+        self.upstream().is_some_and(|upstream| !upstream.cleanup.is_null()) && !self.has_cache()
     }
 
     #[cfg(ngx_feature = "http_cache")]
@@ -218,16 +215,57 @@ impl Request {
         NgxHttpCoreModule::location_conf(self.raw())
     }
 
-    /// The value of the Authorization header, which lives as long as the request.
-    pub fn authorization_value(self) -> Option<ngx_str_t> {
-        // SAFETY: a parsed header lives as long as the request.
-        unsafe { self.raw().headers_in.authorization.as_ref() }.map(|header| header.value)
+    /// The value of the Authorization header.
+    pub fn authorization(self) -> Option<Lasting<[u8]>> {
+        value_of(self.raw().headers_in.authorization)
     }
 
     /// The value of the Host header.
-    pub fn host(self) -> Option<ngx_str_t> {
-        // SAFETY: a parsed header lives as long as the request.
-        unsafe { self.raw().headers_in.host.as_ref() }.map(|header| header.value)
+    pub fn host(self) -> Option<Lasting<[u8]>> {
+        value_of(self.raw().headers_in.host)
+    }
+
+    /// The upstream that the request has been sent to, or is being sent to.
+    pub fn upstream(&self) -> Option<&ngx_http_upstream_t> {
+        // SAFETY: null, or lives as long as the request.
+        unsafe { self.raw().upstream.as_ref() }
+    }
+
+    /// The body that NGINX has read, which the caller may consume.
+    pub fn take_body(self) -> Option<Chain> {
+        // SAFETY: null, or lives as long as the request; nobody else wants the buffers of a body.
+        unsafe { self.raw().request_body.as_ref().map(|body| Chain::new(body.bufs)) }
+    }
+
+    /// Has another handler make the answer.
+    pub fn answer_by(self, handler: ContentHandler) -> ngx_int_t {
+        // SAFETY: the handler of the request's location, called as NGINX calls it.
+        unsafe { handler(self.as_ptr()) }
+    }
+
+    /// Ends the request when its client hangs up while it waits, as `limit_req` does.
+    ///
+    /// # Errors
+    ///
+    /// The connection cannot be watched.
+    pub fn notice_hang_up(&mut self) -> Result<(), OutOfMemory> {
+        // SAFETY: a live request has a connection, and that a read event.
+        unsafe {
+            let read = (*self.raw().connection).read;
+            if READY.is_set(&*read) {
+                // It will not be reported again.
+                event::post(read);
+            } else if ngx_handle_read_event(read, 0) != rc::OK {
+                return Err(OutOfMemory);
+            }
+        }
+        self.raw_mut().read_event_handler = Some(ngx_http_test_reading);
+        Ok(())
+    }
+
+    /// Ends the request no more when its client hangs up.
+    pub fn ignore_hang_up(&mut self) {
+        self.raw_mut().read_event_handler = Some(ngx_http_block_reading);
     }
 
     pub fn headers_out(self) -> HeadersOut {
@@ -240,7 +278,7 @@ impl Request {
 
     /// Copies the pieces one after the other into the request's pool, followed by a NUL that the
     /// length leaves out, as NGINX does for header values.
-    pub fn join(self, pieces: &[&[u8]]) -> Result<ngx_str_t, OutOfMemory> {
+    pub fn join(self, pieces: &[&[u8]]) -> Result<Lasting<[u8]>, OutOfMemory> {
         let len = pieces.iter().fold(0usize, |len, piece| len.saturating_add(piece.len()));
         // SAFETY: the pool is the request's own.
         let data = unsafe { ngx_pnalloc(self.pool(), len.saturating_add(1)) }.cast::<u8>();
@@ -255,21 +293,32 @@ impl Request {
                 end = end.add(piece.len());
             }
         }
-        // SAFETY: as above.
-        unsafe { end.write(0) };
-        Ok(ngx_str_t { len, data })
+        // SAFETY: as above, and memory of the pool lives as long as the request.
+        unsafe {
+            end.write(0);
+            Ok(Lasting::of_string(ngx_str_t { len, data }))
+        }
     }
 
-    /// This module's context, which an internal redirect clears.
-    pub fn context<T>(self) -> Option<NonNull<T>> {
-        // SAFETY: `ctx` has a place for each HTTP module.
-        NonNull::new(unsafe { *self.raw().ctx.add(Module::module().ctx_index) }.cast())
+    /// The context of a module, which an internal redirect clears.
+    ///
+    /// # Safety
+    ///
+    /// Whatever the module has set as a context is a `T`.
+    pub unsafe fn context<T>(&self, module: &ngx_module_t) -> Option<&T> {
+        // SAFETY: `ctx` has a place for each HTTP module; the caller's promise.
+        unsafe { (*self.raw().ctx.add(module.ctx_index)).cast::<T>().as_ref() }
     }
 
-    pub fn set_context<T>(self, context: NonNull<T>) {
+    pub fn set_context<T>(self, module: &ngx_module_t, context: Lasting<T>) {
         // SAFETY: `ctx` has a place for each HTTP module.
-        unsafe { *self.raw().ctx.add(Module::module().ctx_index) = context.as_ptr().cast() };
+        unsafe { *self.raw().ctx.add(module.ctx_index) = context.as_ptr().cast() };
     }
+}
+
+fn value_of(header: *const ngx_table_elt_t) -> Option<Lasting<[u8]>> {
+    // SAFETY: null, or a parsed header, which lives as long as the request.
+    unsafe { header.as_ref().map(|header| Lasting::of_string(header.value)) }
 }
 
 #[inline(never)]

@@ -3,7 +3,7 @@
 use nginx_sys::{ngx_http_output_filter, ngx_http_send_header, ngx_int_t, ngx_uint_t};
 
 use super::bits::request::HEADER_ONLY;
-use super::buffers;
+use super::buffers::Chain;
 use super::headers::CACHE_CONTROL;
 use super::rc;
 use super::request::{OutOfMemory, Request};
@@ -20,20 +20,19 @@ fn try_send(
     body: &[u8],
 ) -> Result<ngx_int_t, OutOfMemory> {
     let body = request.join(&[body])?;
-    // SAFETY: `join` put the body into the request's pool.
-    let chain = unsafe { buffers::over(request, super::bytes(body), true) }?;
+    let chain = Chain::over(request, body, true)?;
     request.headers_out().push(&CACHE_CONTROL, super::string(b"no-store"))?;
     let out = &mut request.raw_mut().headers_out;
     out.status = ngx_uint_t::from(status);
     out.content_type = super::string(content_type.as_bytes());
     out.content_type_len = content_type.find(';').unwrap_or(content_type.len());
     out.content_type_lowcase = core::ptr::null_mut();
-    out.content_length_n = i64::try_from(body.len).unwrap_or_default();
+    out.content_length_n = i64::try_from(body.len()).unwrap_or_default();
     // SAFETY: a live request with a header that was not sent yet.
     let sent = unsafe { ngx_http_send_header(request.as_ptr()) };
     if sent == rc::ERROR || sent > rc::OK || HEADER_ONLY.is_set(request.raw()) {
         return Ok(sent);
     }
     // SAFETY: as above, with a chain in the request's pool.
-    Ok(unsafe { ngx_http_output_filter(request.as_ptr(), chain) })
+    Ok(unsafe { ngx_http_output_filter(request.as_ptr(), chain.as_ptr()) })
 }

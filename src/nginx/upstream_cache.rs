@@ -77,7 +77,7 @@ mod some {
             };
             // SAFETY: pointers and numbers.
             let header: &mut ngx_table_elt_t = unsafe { pool::zeroed(self.request) }?;
-            header.value = self.request.join(&[etag])?;
+            header.value = self.request.join(&[etag])?.string();
             upstream.headers_in.etag = header;
             Ok(())
         }

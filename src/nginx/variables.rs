@@ -4,12 +4,13 @@ use core::ptr;
 
 use nginx_sys::{
     NGX_HTTP_VAR_WEAK, ngx_conf_t, ngx_hash_key_t, ngx_http_core_main_conf_t,
-    ngx_http_get_indexed_variable, ngx_http_variable_t, ngx_http_variable_value_t, ngx_pcalloc,
-    ngx_str_t, ngx_uint_t,
+    ngx_http_get_indexed_variable, ngx_http_get_variable_index, ngx_http_variable_t,
+    ngx_http_variable_value_t, ngx_pcalloc, ngx_str_t, ngx_uint_t,
 };
 use ngx::http::{HttpModuleMainConf as _, NgxHttpCoreModule};
 
 use super::bits::variable_value::{LEN, NO_CACHEABLE, NOT_FOUND, VALID};
+use super::lasting::Lasting;
 use super::request::{OutOfMemory, Request};
 
 /// Variables of which none has a value yet.
@@ -67,15 +68,11 @@ impl OfClient {
     /// # Errors
     ///
     /// The request's memory is used up.
-    ///
-    /// # Safety
-    ///
-    /// `authorization` lives as long as the requests.
-    pub unsafe fn hand_on(
+    pub fn hand_on(
         &self,
         client: Request,
         mut to: Request,
-        authorization: ngx_str_t,
+        authorization: Lasting<[u8]>,
     ) -> Result<(), OutOfMemory> {
         let variables = fresh(client)?;
         for &index in &self.read {
@@ -93,7 +90,8 @@ impl OfClient {
             NO_CACHEABLE.set(value, 0);
         }
         let method = to.raw().method_name;
-        for (index, value) in [(self.authorization, authorization), (self.method, method)] {
+        for (index, value) in [(self.authorization, authorization.string()), (self.method, method)]
+        {
             if let Some(index) = index {
                 // SAFETY: as above.
                 write(unsafe { &mut *variables.add(index) }, Some(value));
@@ -121,6 +119,22 @@ pub fn may_change(cf: &ngx_conf_t, name: &[u8]) -> bool {
         || name.starts_with(b"upstream_")
         // SAFETY: the value of such a key is a variable.
         || named.any(|key| unsafe { key.value.cast::<ngx_http_variable_t>().as_ref() }.is_some_and(is_set_by_rewrite))
+}
+
+/// Has NGINX find out anew what a variable of a request is.
+pub fn forget(mut request: Request, index: usize) {
+    // SAFETY: NGINX gave out the index, and a request has a place for each indexed variable.
+    let variable = unsafe { &mut *request.raw_mut().variables.add(index) };
+    VALID.set(variable, 0);
+    NOT_FOUND.set(variable, 0);
+}
+
+/// The place of an indexed variable, which a configuration reads.
+pub fn index(cf: &mut ngx_conf_t, name: &'static [u8]) -> Option<usize> {
+    let mut name = super::string(name);
+    // SAFETY: the parser is live, and the name static.
+    let index = unsafe { ngx_http_get_variable_index(cf, &mut name) };
+    usize::try_from(index).ok()
 }
 
 /// Gives a variable a value, or none.

@@ -7,47 +7,18 @@
 use super::latency::{self, Latency};
 use super::layout::CounterLine;
 use super::sync::AtomicU64;
+use crate::outcome::{CacheStatus, Outcome};
 use std::array;
 use std::sync::atomic::Ordering;
 
-/// Something that is counted. Each request has one result, and one cache status if it has a token
-/// to look for.
+/// Something that is counted. Each request has one outcome, and one cache status if it has a token to
+/// look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
-    /// Result: the API is called with a JWT.
-    Granted,
-    /// Result: no token.
-    MissingToken,
-    /// Result: something that cannot be a token.
-    MalformedToken,
-    /// Result: a token that is not active.
-    InactiveToken,
-    /// Result: a token that lacks a scope.
-    InsufficientScope,
-    /// Result: the authorization server's answer is of no use.
-    IntrospectionFailed,
-    /// Result: the authorization server is overloaded or too slow.
-    Unavailable,
-    /// Result: an OPTIONS request, which needs no token.
-    Options,
-
-    /// Cache status: found in the worker's own cache.
-    LocalHit,
-    /// Cache status: found in the zone.
-    ZoneHit,
-    /// Cache status: found nowhere.
-    Miss,
-    /// Cache status: found, but too old.
-    Expired,
-    /// Cache status: too old, and served because introspection failed.
-    Stale,
-    /// Cache status: too old, and served while it is being renewed.
-    Updating,
-    /// Cache status: not looked for, as configured.
-    Bypass,
-    /// Cache status: got from the introspection of another request.
-    Coalesced,
-
+    /// The outcome of a request.
+    Outcome(Outcome),
+    /// Where in the cache a request was answered from.
+    CacheStatus(CacheStatus),
     /// An introspection request was made.
     Introspection,
     /// One of these renews an answer in the background.
@@ -55,53 +26,40 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// The results of requests.
-    pub const RESULTS: [Self; 8] = [
-        Self::Granted,
-        Self::MissingToken,
-        Self::MalformedToken,
-        Self::InactiveToken,
-        Self::InsufficientScope,
-        Self::IntrospectionFailed,
-        Self::Unavailable,
-        Self::Options,
-    ];
-
-    /// The cache statuses of requests.
-    pub const CACHE_STATUSES: [Self; 8] = [
-        Self::LocalHit,
-        Self::ZoneHit,
-        Self::Miss,
-        Self::Expired,
-        Self::Stale,
-        Self::Updating,
-        Self::Bypass,
-        Self::Coalesced,
-    ];
-
-    /// What it is called in reports; a result as in `$phantom_token_result`.
+    /// What it is called in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Granted => "granted",
-            Self::MissingToken => "missing_token",
-            Self::MalformedToken => "malformed_token",
-            Self::InactiveToken => "inactive_token",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::IntrospectionFailed => "introspection_failed",
-            Self::Unavailable => "unavailable",
-            Self::Options => "options",
-            Self::LocalHit => "local_hit",
-            Self::ZoneHit => "zone_hit",
-            Self::Miss => "miss",
-            Self::Expired => "expired",
-            Self::Stale => "stale",
-            Self::Updating => "updating",
-            Self::Bypass => "bypass",
-            Self::Coalesced => "coalesced",
+            Self::Outcome(outcome) => outcome.name(),
+            Self::CacheStatus(status) => status.name(),
             Self::Introspection => "introspections",
             Self::BackgroundUpdate => "background_updates",
         }
+    }
+
+    /// Its place in a line. Zones outlive a reload: a change of places is one of the layout.
+    const fn place(self) -> usize {
+        match self {
+            Self::Outcome(outcome) => outcome as usize,
+            Self::CacheStatus(status) => CACHE_STATUSES.wrapping_add(status as usize),
+            Self::Introspection => OTHERS,
+            Self::BackgroundUpdate => OTHERS.wrapping_add(1),
+        }
+    }
+}
+
+const CACHE_STATUSES: usize = Outcome::ALL.len();
+const OTHERS: usize = CACHE_STATUSES.wrapping_add(CacheStatus::ALL.len());
+
+impl From<Outcome> for Counter {
+    fn from(outcome: Outcome) -> Self {
+        Self::Outcome(outcome)
+    }
+}
+
+impl From<CacheStatus> for Counter {
+    fn from(status: CacheStatus) -> Self {
+        Self::CacheStatus(status)
     }
 }
 
@@ -132,8 +90,9 @@ impl<'a> Counters<'a> {
 
     /// Counts one more.
     #[inline]
-    pub fn count(self, line: WorkerLine, counter: Counter) {
-        let counter = self.line(line).and_then(|line| line.counters.get(counter as usize));
+    pub fn count(self, line: WorkerLine, counter: impl Into<Counter>) {
+        let place = counter.into().place();
+        let counter = self.line(line).and_then(|line| line.counters.get(place));
         if let Some(counter) = counter {
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -178,8 +137,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// How often that has happened.
     #[must_use]
-    pub fn get(&self, counter: Counter) -> u64 {
-        self.counters.get(counter as usize).copied().unwrap_or_default()
+    pub fn get(&self, counter: impl Into<Counter>) -> u64 {
+        self.counters.get(counter.into().place()).copied().unwrap_or_default()
     }
 
     /// How long introspection took.
@@ -198,7 +157,7 @@ fn add(sums: &mut [u64], values: &[AtomicU64]) {
 /// Room for counters in a line: some more than there are now.
 pub(super) const COUNTERS: usize = 24;
 
-const _: () = assert!((Counter::BackgroundUpdate as usize) < COUNTERS);
+const _: () = assert!(Counter::BackgroundUpdate.place() < COUNTERS);
 
 #[cfg(test)]
 mod tests {
@@ -223,28 +182,30 @@ mod tests {
         let counters = Counters::new(&lines);
 
         for worker in [0, 1, 3, 4, 1_000_001] {
-            counters.count(WorkerLine::of(worker), Counter::ZoneHit);
+            counters.count(WorkerLine::of(worker), CacheStatus::ZoneHit);
         }
-        counters.count(WorkerLine::of(2), Counter::Miss);
+        counters.count(WorkerLine::of(2), CacheStatus::Miss);
 
         let snapshot = counters.snapshot();
-        assert_eq!(snapshot.get(Counter::ZoneHit), 5);
-        assert_eq!(snapshot.get(Counter::Miss), 1);
-        assert_eq!(snapshot.get(Counter::Granted), 0);
+        assert_eq!(snapshot.get(CacheStatus::ZoneHit), 5);
+        assert_eq!(snapshot.get(CacheStatus::Miss), 1);
+        assert_eq!(snapshot.get(Outcome::Granted), 0);
     }
 
     #[test]
     fn each_counter_counts_for_itself() {
         let lines = lines(1);
         let counters = Counters::new(&lines);
-        let all = [Counter::Introspection, Counter::BackgroundUpdate];
-        let all = Counter::RESULTS.iter().chain(&Counter::CACHE_STATUSES).chain(&all);
+        let outcomes = Outcome::ALL.map(Counter::Outcome).into_iter();
+        let statuses = CacheStatus::ALL.map(Counter::CacheStatus);
+        let others = [Counter::Introspection, Counter::BackgroundUpdate];
+        let all = outcomes.chain(statuses).chain(others);
 
-        for (times, &counter) in all.clone().enumerate() {
+        for (times, counter) in all.clone().enumerate() {
             (0..times).for_each(|_| counters.count(WorkerLine::of(0), counter));
         }
 
-        for (times, &counter) in all.enumerate() {
+        for (times, counter) in all.enumerate() {
             assert_eq!(counters.snapshot().get(counter), times as u64, "{counter:?}");
         }
     }
@@ -253,25 +214,26 @@ mod tests {
     fn workers_count_on_lines_of_their_own() {
         let lines = lines(2);
 
-        Counters::new(&lines).count(WorkerLine::of(1), Counter::Granted);
+        Counters::new(&lines).count(WorkerLine::of(1), Outcome::Granted);
 
         assert_eq!(Counters::new(&lines[..1]).snapshot(), Snapshot::default());
-        assert_eq!(Counters::new(&lines[1..]).snapshot().get(Counter::Granted), 1);
+        assert_eq!(Counters::new(&lines[1..]).snapshot().get(Outcome::Granted), 1);
     }
 
     #[test]
     fn sums_wrap_around() {
         let lines = lines(2);
         for line in &lines {
-            line.counters[Counter::Granted as usize].store(u64::MAX, Ordering::Relaxed);
+            line.counters[Counter::Outcome(Outcome::Granted).place()]
+                .store(u64::MAX, Ordering::Relaxed);
             line.latency_sum.store(u64::MAX, Ordering::Relaxed);
         }
         let counters = Counters::new(&lines);
 
-        counters.count(WorkerLine::of(0), Counter::Granted);
+        counters.count(WorkerLine::of(0), Outcome::Granted);
         counters.record_latency(WorkerLine::of(0), 6);
 
-        assert_eq!(counters.snapshot().get(Counter::Granted), u64::MAX);
+        assert_eq!(counters.snapshot().get(Outcome::Granted), u64::MAX);
         assert_eq!(counters.snapshot().latency().sum(), 4);
     }
 
@@ -279,7 +241,7 @@ mod tests {
     fn without_memory_nothing_is_counted() {
         let counters = Counters::new(&[]);
 
-        counters.count(WorkerLine::of(0), Counter::Granted);
+        counters.count(WorkerLine::of(0), Outcome::Granted);
         counters.record_latency(WorkerLine::of(0), 1);
 
         assert_eq!(counters.snapshot(), Snapshot::default());

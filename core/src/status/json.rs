@@ -2,6 +2,7 @@
 
 use super::{Build, ZoneStatus};
 use crate::cache::{Counter, Latency, Snapshot, Usage};
+use crate::outcome::{CacheStatus, Outcome};
 use serde::{Serialize, Serializer};
 
 pub(super) fn render(build: &Build<'_>, zones: &[ZoneStatus<'_>]) -> String {
@@ -79,7 +80,7 @@ struct LatencyObject {
 }
 
 /// An object with a member for each of some counters.
-struct Counts<'a>(&'a Snapshot, &'static [Counter]);
+struct Counts<'a>(&'a Snapshot, [Counter; 8]);
 
 impl Serialize for Counts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -101,8 +102,8 @@ impl<'a> From<&'a ZoneStatus<'_>> for ZoneObject<'a> {
             free: zone.free(),
             jwt_bytes,
             entries: Entries { active, inactive },
-            requests: Counts(&zone.counters, &Counter::RESULTS),
-            cache: Counts(&zone.counters, &Counter::CACHE_STATUSES),
+            requests: Counts(&zone.counters, Outcome::ALL.map(Counter::from)),
+            cache: Counts(&zone.counters, CacheStatus::ALL.map(Counter::from)),
             introspection: Introspection::from(&zone.counters),
             evictions,
             expirations,

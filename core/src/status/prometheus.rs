@@ -2,6 +2,7 @@
 
 use super::{Build, ZoneStatus};
 use crate::cache::{Counter, Latency, Usage};
+use crate::outcome::{CacheStatus, Outcome};
 use std::fmt::{self, Display, Formatter};
 
 pub(super) fn render(build: &Build<'_>, zones: &[ZoneStatus<'_>]) -> String {
@@ -16,8 +17,8 @@ struct Exposition<'a>(&'a [ZoneStatus<'a>]);
 
 impl Display for Exposition<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.by_label(f, &REQUESTS, "result", &Counter::RESULTS)?;
-        self.by_label(f, &CACHE_REQUESTS, "status", &Counter::CACHE_STATUSES)?;
+        self.by_label(f, &REQUESTS, "result", Outcome::ALL.map(Counter::from))?;
+        self.by_label(f, &CACHE_REQUESTS, "status", CacheStatus::ALL.map(Counter::from))?;
         for (family, counter) in &COUNTERS {
             self.plain(f, family, |zone| zone.counters.get(*counter))?;
         }
@@ -51,11 +52,11 @@ impl Exposition<'_> {
         f: &mut Formatter<'_>,
         family: &Family,
         label: &str,
-        counters: &[Counter],
+        counters: [Counter; 8],
     ) -> fmt::Result {
         write!(f, "{family}")?;
         for zone in self.0 {
-            for &counter in counters {
+            for counter in counters {
                 let (name, value) = (Escaped(zone.name), counter.name());
                 write!(f, "{PREFIX}{}{{zone=\"{name}\",{label}=\"{value}\"}} ", family.name)?;
                 writeln!(f, "{}", zone.counters.get(counter))?;

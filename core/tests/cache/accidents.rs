@@ -2,8 +2,9 @@
 
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{
-    Answer, CacheKey, Counter, InsertError, Join, Landing, Lookup, Profile, WorkerLine, Zone,
+    Answer, CacheKey, InsertError, Join, Landing, Lookup, Profile, WorkerLine, Zone,
 };
+use phantom_token_core::outcome::{CacheStatus, Outcome};
 use phantom_token_core_testing::{
     ALONE, Random, TestProcess, TestZone, assert_whole, fresh, value,
 };
@@ -222,12 +223,12 @@ fn do_everything(zone: &Zone, process: &TestProcess, operations: u32) {
             0 => zone.forget(process, &key, zone.ask()),
             1 => zone.purge_token(process, &token.to_le_bytes()),
             2 => drop(zone.touch(process, &key, NOW)),
-            3 => zone.counters().count(WorkerLine::of(process.id as usize), Counter::Miss),
+            3 => zone.counters().count(WorkerLine::of(process.id as usize), CacheStatus::Miss),
             4 => fly(zone, process, &key),
             _ => store_or_find(zone, process, token, &mut random),
         }
     }
-    assert_eq!(zone.counters().snapshot().get(Counter::Granted), 0);
+    assert_eq!(zone.counters().snapshot().get(Outcome::Granted), 0);
 }
 
 /// Leads a flight or follows one, until it hears of it once.

@@ -19,7 +19,7 @@ use phantom_token_core::outcome::CacheStatus;
 use phantom_token_core::refusal::Refusal;
 use phantom_token_core::stale::UseStale;
 use std::time::Duration;
-use world::{JWT, Reply, World, grant, question, ticket_of};
+use world::{JWT, Reply, World, authorization, grant, opaque, question, ticket_of};
 
 /// In which stale JWTs are served whatever fails, and renewed two seconds before they go stale.
 fn stale_settings() -> Settings {
@@ -78,9 +78,10 @@ fn a_misspelt_jwt_is_refused_before_anybody_is_asked() {
     let flow = Flow::default();
 
     assert_eq!(world.start(&flow, misspelt), Step::Other(Next::Refuse(Refusal::MisspeltJwt)));
-    assert_eq!(flow.start_alone(misspelt.as_bytes()), Next::Refuse(Refusal::MisspeltJwt));
-    let key = world.key(misspelt);
-    let afresh = flow.start_afresh(key, misspelt.as_bytes());
+    let authorization = authorization(misspelt);
+    let token = opaque(&authorization);
+    assert_eq!(flow.start_alone(token), Next::Refuse(Refusal::MisspeltJwt));
+    let afresh = flow.start_afresh(token, &world.key(misspelt));
     assert_eq!(afresh, Next::Refuse(Refusal::MisspeltJwt));
 }
 
@@ -90,7 +91,9 @@ fn who_asks_afresh_leads_nobody_and_gets_nothing_stale() {
     world.store_stale("token");
     let flow = Flow::default();
 
-    let Next::Ask(question) = flow.start_afresh(world.key("token"), b"token") else { panic!() };
+    let Next::Ask(question) = flow.start_afresh(opaque("Bearer token"), &world.key("token")) else {
+        panic!()
+    };
 
     assert_eq!((question.key, ticket_of(&question)), (Some(world.key("token")), None));
     assert_eq!(flow.status(), Some(CacheStatus::Bypass));
@@ -104,7 +107,7 @@ fn without_a_cache_there_is_no_key() {
     let world = World::new();
     world.start(&flow, "token");
 
-    let Next::Ask(question) = flow.start_alone(b"token") else { panic!() };
+    let Next::Ask(question) = flow.start_alone(opaque("Bearer token")) else { panic!() };
 
     assert_eq!(question.key, None);
 }
@@ -378,7 +381,9 @@ fn an_answer_that_is_not_to_the_question_of_its_key_is_not_kept_and_drops_nothin
         let world = World::new();
         world.store("token", 100);
         let key = world.key("token");
-        let Next::Ask(asking) = Flow::default().start_afresh(key, b"token") else { panic!() };
+        let Next::Ask(asking) = Flow::default().start_afresh(opaque("Bearer token"), &key) else {
+            panic!()
+        };
         let inquiry = world.begin(asking);
 
         let unstored = world.conclude(&inquiry, &Reply { is_to_other: true, ..reply });
@@ -395,7 +400,9 @@ fn an_answer_takes_the_copies_of_the_one_before_along() {
         world.store("token", 100);
         world.start(&Flow::default(), "token");
         let key = world.key("token");
-        let Next::Ask(asking) = Flow::default().start_afresh(key, b"token") else { panic!() };
+        let Next::Ask(asking) = Flow::default().start_afresh(opaque("Bearer token"), &key) else {
+            panic!()
+        };
 
         world.conclude(&world.begin(asking), &reply);
 

@@ -2,11 +2,13 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use phantom_token_core::UnixTime;
+use phantom_token_core::bearer::{OpaqueToken, TokenSyntax};
 use phantom_token_core::cache::{Answer, CacheKey, Entry, Lookup, Profile, Ticket, WorkerCache};
 use phantom_token_core::flow::{
     self, Flow, Grant, Here, Inquiry, Memory, Next, Question, Settings, Site, Step, Unstored, Wake,
 };
 use phantom_token_core::introspection::{self, Body, Failure, Source};
+use phantom_token_core::presented::Presented;
 use phantom_token_core::refusal::Refusal;
 use phantom_token_core_testing::{ALONE, MEGABYTE, TestProcess, TestZone};
 use std::cell::{Cell, RefCell};
@@ -142,11 +144,11 @@ impl World {
     }
 
     pub fn start(&self, flow: &Flow, token: &str) -> Step {
-        self.act(|here| flow.start(here, self.key(token), token.as_bytes()))
+        self.act(token, |here| flow.start(here))
     }
 
     pub fn fail(&self, flow: &Flow, refusal: Refusal) -> Step {
-        self.act(|here| flow.failed(here, refusal))
+        self.act("token", |here| flow.failed(here, refusal))
     }
 
     /// Has the one who waits look.
@@ -155,13 +157,15 @@ impl World {
     }
 
     pub fn look(&self, flow: &Flow) -> Step {
-        self.act(|here| flow.look(here))
+        self.act("token", |here| flow.look(here))
     }
 
-    fn act(&self, act: impl FnOnce(&mut Here<'_, Self>) -> Step) -> Step {
+    fn act(&self, token: &str, act: impl FnOnce(&mut Here<'_, Self>) -> Step) -> Step {
         let mut cache = self.cache.borrow_mut();
         act(&mut Here {
             site: self,
+            token: opaque(&authorization(token)),
+            key: &self.key(token),
             zone: &self.zone,
             cache: Some(&mut cache),
             memory: &self.memory,
@@ -204,6 +208,16 @@ impl World {
     pub fn failure(status: StatusCode) -> Refusal {
         Refusal::IntrospectionFailed(Failure::ServerError(status))
     }
+}
+
+/// What a client sends with a token.
+pub fn authorization(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+/// The token in it.
+pub fn opaque(authorization: &str) -> OpaqueToken<'_> {
+    Presented::parse(Some(authorization.as_bytes()), TokenSyntax::B64token).unwrap().token()
 }
 
 /// What a server answers.

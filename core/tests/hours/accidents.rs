@@ -1,7 +1,7 @@
 //! What happens to the workers and to the tokens.
 
 use crate::introspection::Question;
-use crate::simulation::{Event, Request, Simulation};
+use crate::simulation::{Event, Request, Simulation, token_text};
 use crate::tally::What;
 use std::rc::Rc;
 
@@ -122,7 +122,7 @@ impl Simulation {
     fn purge(&mut self, token: u64) {
         let worker = self.any_worker();
         let worker = &self.workers[&worker];
-        worker.zone.purge_token(&*worker.process, &token.to_be_bytes());
+        worker.zone.purge_token(&*worker.process, token_text(token).as_bytes());
         self.ledger.purged(token);
     }
 

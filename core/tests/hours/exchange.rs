@@ -5,11 +5,13 @@ use crate::ledger::{Floor, Order, Way};
 use crate::simulation::{Follower, Member, Request, Simulation};
 use crate::tally::What;
 use phantom_token_core::UnixTime;
+use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::cache::{CacheKey, WorkerCache, Zone};
 use phantom_token_core::flow::{
     Flow, Found, Grant, Here, Memory, Next, Settings, Site, Step, Wake,
 };
 use phantom_token_core::outcome::CacheStatus;
+use phantom_token_core::presented::Presented;
 use phantom_token_core::refusal::Refusal;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -83,14 +85,13 @@ struct Turn {
 impl Simulation {
     /// Gets the JWT for a token, or starts to.
     pub fn exchange(&mut self, request: Request) {
-        let (flow, token) = (Flow::default(), request.token_bytes());
-        let (_, _, key) = self.shared(&request);
+        let flow = Flow::default();
         if request.is_bypassed {
             self.tally.add(What::Bypassed);
         }
         let turn = self.turn(&request, |here| match request.is_bypassed {
-            true => flow.start_afresh(key, &token).into(),
-            false => flow.start(here, key, &token),
+            true => flow.start_afresh(here.token, here.key).into(),
+            false => flow.start(here),
         });
         if flow.status() == Some(CacheStatus::Expired) {
             self.tally.add(What::Expired);
@@ -151,9 +152,13 @@ impl Simulation {
     ) -> Turn {
         let mut own = self.take_own(request.worker);
         let uses_cache = self.locations[request.location].worker_cache;
+        let (authorization, (_, _, key)) = (request.authorization(), self.shared(request));
+        let presented = Presented::parse(Some(authorization.as_bytes()), TokenSyntax::B64token);
         let place = self.place(*request);
         let step = act(&mut Here {
             site: &place,
+            token: presented.unwrap().token(),
+            key: &key,
             zone: &place.zone,
             cache: uses_cache.then_some(&mut own.cache),
             memory: &own.memory,

@@ -255,7 +255,7 @@ impl Simulation {
     pub fn shared(&self, request: &Request) -> (Rc<Zone>, Rc<Member>, CacheKey) {
         let Worker { zone, process, .. } = &self.workers[&request.worker];
         let profile = self.locations[request.location].profile;
-        let key = zone.key(&request.token_bytes(), profile);
+        let key = zone.key(token_text(request.token).as_bytes(), profile);
         (Rc::clone(zone), Rc::clone(process), key)
     }
 
@@ -283,9 +283,15 @@ impl Request {
         (self.token, self.location)
     }
 
-    pub fn token_bytes(&self) -> [u8; 8] {
-        self.token.to_be_bytes()
+    /// What its client sends.
+    pub fn authorization(&self) -> String {
+        format!("Bearer {}", token_text(self.token))
     }
+}
+
+/// What a token is called.
+pub fn token_text(token: u64) -> String {
+    format!("token-{token}")
 }
 
 impl Process for Member {

@@ -4,9 +4,9 @@ use phantom_token_core::UnixTime;
 use phantom_token_core::cache::CacheKey;
 use phantom_token_core::flow;
 
-use crate::flight;
 use crate::nginx::event::monotonic_ms;
 use crate::nginx::request::Request;
+use crate::request::wait;
 use crate::worker::{self, Worker};
 
 /// A request in this worker.
@@ -38,8 +38,8 @@ impl flow::Site for Site {
 
     fn wake(&self, key: &CacheKey, whom: flow::Wake) {
         match whom {
-            flow::Wake::All => flight::wake(key),
-            flow::Wake::First => flight::wake_first(key),
+            flow::Wake::All => wait::wake(key),
+            flow::Wake::First => wait::wake_first(key),
         }
     }
 }

@@ -1,35 +1,38 @@
 //! Asks the authorization server for the JWT behind a token, and reads its answer.
 
-use core::cell::{Cell, OnceCell};
-use core::ptr::NonNull;
+pub mod capture;
+pub mod endpoint;
+pub mod subrequest;
 
-use nginx_sys::{ngx_int_t, ngx_str_t, ngx_uint_t};
-use phantom_token_core::bearer::{self, OpaqueToken};
+use core::cell::{Cell, OnceCell};
+
+use nginx_sys::{ngx_int_t, ngx_uint_t};
 use phantom_token_core::cache::{Counter, Profile};
 use phantom_token_core::flow::{Inquiry, Question, Reply, Unstored};
 use phantom_token_core::introspection::{Answer, Mark, Source, form_body, is_bound};
 use phantom_token_core::jwt::Jwt;
+use phantom_token_core::presented::Presented;
 use phantom_token_core::refusal::Refusal;
 use zeroize::Zeroizing;
 
-use crate::capture::{Capture, Captured};
 use crate::guard::Guard;
+use crate::introspect::capture::{Capture, Captured};
+use crate::log;
 use crate::nginx::event::Event;
-use crate::nginx::request::ContentHandler;
-use crate::nginx::request::{OutOfMemory, Request};
-use crate::nginx::{self, pool, upstream_cache};
-use crate::site::Site;
+use crate::nginx::lasting::Lasting;
+use crate::nginx::request::{ContentHandler, OutOfMemory, Request};
+use crate::nginx::{pool, upstream_cache};
+use crate::request::site::Site;
 use crate::zone::CacheZone;
-use crate::{log, subrequest};
 
 /// An introspection: its question, its answer as it comes in, and who is to know of it. It is in the
 /// pool of the request that asks.
 pub struct Introspection {
-    guard: NonNull<Guard>,
+    guard: Lasting<Guard>,
     /// The one that asks.
     request: Request,
-    /// The Authorization that holds the token.
-    authorization: ngx_str_t,
+    /// The token. `'static` stands for the life of the request.
+    presented: Presented<'static>,
     inquiry: Inquiry,
     capture: Capture,
     /// What of the client's request decides whom it asks, and may be another thing here.
@@ -53,18 +56,17 @@ pub struct Introspection {
 /// # Errors
 ///
 /// Memory, or the number of subrequests that NGINX allows, is used up.
-///
-/// `authorization` is the client's, which holds the token.
-pub fn start<'a>(
+pub fn start(
     request: Request,
     guard: &Guard,
-    authorization: ngx_str_t,
+    presented: Presented<'static>,
     question: Question,
-) -> Result<&'a Introspection, OutOfMemory> {
+) -> Result<Lasting<Introspection>, OutOfMemory> {
     let introspection = Introspection {
-        guard: NonNull::from(guard),
+        // SAFETY: a guard lives as long as the configuration, which outlives its requests.
+        guard: unsafe { Lasting::new(guard) },
         request,
-        authorization,
+        presented,
         inquiry: Inquiry::begin(question, guard.zone(), &Site(request)),
         capture: Capture::new(guard.max_response_size),
         unsettled: guard.vary.unsettled(request)?,
@@ -78,8 +80,7 @@ pub fn start<'a>(
         nudge: OnceCell::new(),
     };
     let introspection = pool::allocate(request, introspection)?;
-    let token = introspection.token().ok_or(OutOfMemory)?;
-    let form = Zeroizing::new(form_body(token));
+    let form = Zeroizing::new(form_body(presented.token()));
     // The request may go on for long without it.
     subrequest::start(request, introspection, guard, &form)
         .inspect_err(|OutOfMemory| introspection.abandon())?;
@@ -122,20 +123,19 @@ impl Introspection {
     /// The request's memory is used up.
     pub fn mark(&self, subrequest: Request) -> Result<(), OutOfMemory> {
         match upstream_cache::Entry::of(subrequest).filter(|entry| !entry.is_source()) {
-            Some(entry) => entry.keep_with_etag(Mark::of(self.authorization_bytes()).as_bytes()),
+            Some(entry) => entry.keep_with_etag(Mark::of(self.presented.token()).as_bytes()),
             None => Ok(()),
         }
     }
 
     fn owns(&self, entry: upstream_cache::Entry) -> bool {
-        let authorization = self.authorization_bytes();
-        is_bound(&entry.key(), authorization, self.guard().token_syntax)
-            && Mark::of(authorization).admits(entry.etag())
+        is_bound(&entry.key(), &self.presented, self.guard.token_syntax)
+            && Mark::of(self.presented.token()).admits(entry.etag())
     }
 
-    /// The client's Authorization, which holds the token.
-    pub fn authorization(&self) -> ngx_str_t {
-        self.authorization
+    /// The token that is asked about.
+    pub fn presented(&self) -> Presented<'static> {
+        self.presented
     }
 
     /// Whether the request goes on meanwhile.
@@ -248,7 +248,7 @@ impl Introspection {
         guard.record_latency(self.inquiry.latency(&site));
         let reply = Reply {
             answer: Answer {
-                token: bearer::text(self.authorization_bytes()),
+                token: self.presented.token().as_bytes(),
                 credential: guard.credential.as_deref(),
                 source: head.source,
                 status: head.status,
@@ -305,17 +305,7 @@ impl Introspection {
 
     /// The location that it is made for.
     pub fn guard(&self) -> &Guard {
-        // SAFETY: a guard lives as long as the configuration, which outlives its requests.
-        unsafe { self.guard.as_ref() }
-    }
-
-    fn token(&self) -> Option<OpaqueToken<'_>> {
-        bearer::parse(Some(self.authorization_bytes()), self.guard().token_syntax).ok()
-    }
-
-    fn authorization_bytes(&self) -> &[u8] {
-        // SAFETY: `Purpose` says that it lives as long as the request.
-        unsafe { nginx::bytes(self.authorization) }
+        &self.guard
     }
 }
 

@@ -1,37 +1,34 @@
-//! Lets a request go on with the JWT in place of the token.
+//! The Authorization of a request: the token is taken out of it, and the JWT put in.
 
-use nginx_sys::{ngx_int_t, ngx_str_t};
+use phantom_token_core::admit::Admission;
 use phantom_token_core::bearer::{self, TokenSyntax};
-use phantom_token_core::cache::Counter;
 use phantom_token_core::jwt::Jwt;
 
-use crate::guard::Guard;
-use crate::nginx::bits::variable_value::{NOT_FOUND, VALID};
 use crate::nginx::headers::HeadersIn;
-use crate::nginx::rc;
+use crate::nginx::lasting::Lasting;
 use crate::nginx::request::{OutOfMemory, Request};
-use crate::nginx::{self, variables};
-use crate::record::{Record, State};
+use crate::nginx::variables;
+use crate::zone::MainConf;
 
 /// The scheme that is put before a JWT.
 pub const BEARER: &[u8] = b"Bearer ";
 
-/// Grants a request: from here on its Authorization is `Bearer`, a space and the JWT.
+/// Gives a request that was admitted `Bearer`, a space and the JWT for its Authorization, which is the
+/// result.
 ///
 /// # Errors
 ///
 /// The request's memory is used up.
-pub fn grant(
-    request: Request,
-    record: &Record,
-    guard: &Guard,
-    jwt: &[u8],
-) -> Result<ngx_int_t, OutOfMemory> {
+pub fn put_jwt(request: Request, jwt: &[u8], _: Admission) -> Result<Lasting<[u8]>, OutOfMemory> {
     let authorization = request.join(&[BEARER, jwt])?;
-    replace_authorization(request, authorization)?;
-    record.state.set(State::Granted(authorization));
-    guard.count_result(Counter::Granted, record);
-    Ok(rc::OK)
+    let is_shared = shares_headers(request);
+    if is_shared {
+        HeadersIn::copy_with_authorization(request, Some(authorization.string()))?;
+    } else {
+        HeadersIn::set_authorization(request, authorization.string())?;
+    }
+    forget_variable(request, is_shared)?;
+    Ok(authorization)
 }
 
 /// Takes whatever the client sent as a bearer token out of a request that goes on without a grant.
@@ -40,7 +37,8 @@ pub fn grant(
 ///
 /// The request's memory is used up.
 pub fn withhold_token(request: Request) -> Result<(), OutOfMemory> {
-    let is_there = authorization(&request).is_some_and(bearer::is_hinted_at);
+    let authorization = request.authorization();
+    let is_there = authorization.is_some_and(|value| bearer::is_hinted_at(&value));
     match is_there || request.has_second_authorization() {
         true => remove_authorization(request),
         false => Ok(()),
@@ -54,31 +52,17 @@ pub fn withhold_token(request: Request) -> Result<(), OutOfMemory> {
 ///
 /// The request's memory is used up.
 pub fn withhold_opaque_token(request: Request) -> Result<(), OutOfMemory> {
-    let token = bearer::parse(authorization(&request), TokenSyntax::B64token);
+    let authorization = request.authorization();
+    let token = bearer::parse(authorization.as_deref(), TokenSyntax::B64token);
     if token.is_ok_and(|token| Jwt::parse(token.as_bytes()).is_ok()) {
         return Ok(());
     }
     withhold_token(request)
 }
 
-fn authorization(request: &Request) -> Option<&[u8]> {
-    // SAFETY: the value lives as long as the request.
-    request.authorization_value().map(|value| unsafe { nginx::bytes(value) })
-}
-
 fn remove_authorization(request: Request) -> Result<(), OutOfMemory> {
     HeadersIn::copy_with_authorization(request, None)?;
     forget_variable(request, shares_headers(request))
-}
-
-fn replace_authorization(request: Request, value: ngx_str_t) -> Result<(), OutOfMemory> {
-    let is_shared = shares_headers(request);
-    if is_shared {
-        HeadersIn::copy_with_authorization(request, Some(value))?;
-    } else {
-        HeadersIn::set_authorization(request, value)?;
-    }
-    forget_variable(request, is_shared)
 }
 
 /// Whether the headers of a request may be those of others, too, to whom they go as they are: those of
@@ -94,14 +78,8 @@ fn forget_variable(mut request: Request, is_shared: bool) -> Result<(), OutOfMem
     if is_shared {
         request.raw_mut().variables = variables::copy(request)?;
     }
-    let Some(index) = crate::variables::authorization_index(&request) else {
-        return Ok(());
-    };
-    // SAFETY: NGINX gave us the index, and a request has a place for each indexed variable.
-    unsafe {
-        let variable = &mut *request.raw().variables.add(index);
-        VALID.set(variable, 0);
-        NOT_FOUND.set(variable, 0);
+    if let Some(index) = MainConf::of(&request).and_then(|main| main.authorization_index) {
+        variables::forget(request, index);
     }
     Ok(())
 }

@@ -12,9 +12,9 @@ use phantom_token_core::UnixTime;
 use phantom_token_core::introspection::{Body, Source, field, field_value};
 
 use crate::nginx::buffers::{Buffer, Chain, Unreadable};
+use crate::nginx::headers;
 use crate::nginx::request::Request;
 use crate::nginx::upstream_cache::Entry;
-use crate::nginx::{self, headers};
 
 /// The answer as far as it has come.
 #[derive(Default)]
@@ -170,8 +170,7 @@ fn answer_headers(request: &Request) -> HeaderMap {
         }
     }
     // It has a place of its own there.
-    // SAFETY: the string lives as long as the request.
-    let content_type = unsafe { nginx::bytes(out.content_type) };
+    let content_type = headers::content_type(request);
     if !content_type.is_empty() && !headers.contains_key(CONTENT_TYPE) {
         insert(&mut others, &CONTENT_TYPE, content_type);
     }
@@ -204,8 +203,7 @@ fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {
 
 /// What an upstream has sent, if the answer is its own: an error page may have taken its place.
 fn headers_of_upstream(request: &Request) -> Option<&ngx_http_upstream_headers_in_t> {
-    // SAFETY: null, or lives as long as the request.
-    let upstream = unsafe { request.raw().upstream.as_ref() }?;
+    let upstream = request.upstream()?;
     let is_its_own = !upstream.cleanup.is_null() || from_cache(*request).is_some();
     is_its_own.then_some(&upstream.headers_in)
 }

@@ -1,24 +1,26 @@
 //! The subrequest of an introspection: what it says, and what its end leads to.
 
 use core::ffi::c_void;
-use core::ptr;
 
 use nginx_sys::{
-    NGX_HTTP_MAX_URI_CHANGES, NGX_HTTP_POST, NGX_HTTP_SUBREQUEST_BACKGROUND,
-    NGX_HTTP_SUBREQUEST_WAITED, ngx_chain_t, ngx_event_t, ngx_http_post_request,
-    ngx_http_post_subrequest_t, ngx_http_request_body_t, ngx_http_request_t, ngx_http_subrequest,
+    NGX_HTTP_POST, NGX_HTTP_SUBREQUEST_BACKGROUND, NGX_HTTP_SUBREQUEST_WAITED, ngx_http_request_t,
     ngx_int_t, ngx_uint_t, off_t,
 };
+use ngx::http::HttpModuleLocationConf as _;
 
+use crate::conf::Protection;
 use crate::guard::Guard;
-use crate::introspection::Introspection;
-use crate::nginx::bits::request::{BACKGROUND, HEADER_ONLY, SUBREQUEST_IN_MEMORY, URI_CHANGES};
+use crate::introspect::Introspection;
+use crate::nginx::bits::request::{BACKGROUND, HEADER_ONLY, SUBREQUEST_IN_MEMORY};
 use crate::nginx::event::Event;
+use crate::nginx::handlers::{Handler, handler};
 use crate::nginx::headers::HeadersIn;
-use crate::nginx::rc;
+use crate::nginx::lasting::Lasting;
 use crate::nginx::request::{OutOfMemory, Request};
-use crate::nginx::{self, buffers, location, pool};
-use crate::variables;
+use crate::nginx::variables::OfClient;
+use crate::nginx::{self, location, rc};
+use crate::zone::MainConf;
+use crate::{Module, log};
 
 /// Starts the subrequest of an introspection with this form.
 ///
@@ -27,7 +29,7 @@ use crate::variables;
 /// Memory, or the number of subrequests that NGINX allows, is used up.
 pub fn start(
     request: Request,
-    introspection: &Introspection,
+    introspection: Lasting<Introspection>,
     guard: &Guard,
     form: &str,
 ) -> Result<(), OutOfMemory> {
@@ -35,38 +37,49 @@ pub fn start(
     subrequest.raw_mut().method = NGX_HTTP_POST as ngx_uint_t;
     subrequest.raw_mut().method_name = nginx::string(b"POST");
     // The variables of a subrequest are its parent's: what one evaluates, the other would see.
-    variables::hand_on(request, subrequest, introspection.authorization())?;
-    let length = set_body(subrequest, form)?;
-    set_headers(subrequest, request, guard, length)?;
-    introspection.set_body_length(length);
+    hand_on_variables(request, subrequest, introspection.presented().authorization())?;
+    let body = subrequest.join(&[form.as_bytes()])?;
+    nginx::subrequest::set_body(subrequest, body)?;
+    set_headers(subrequest, request, guard, body.len())?;
+    introspection.set_body_length(body.len());
     if !subrequest.is_active() {
-        keep_nudging(subrequest, introspection);
+        keep_nudging(subrequest, &introspection);
     }
     Ok(())
+}
+
+/// Gives the subrequest its own variables, but for those that speak of the client's request. The
+/// Authorization that holds the token is the client's, whatever it is by now.
+fn hand_on_variables(
+    client: Request,
+    subrequest: Request,
+    authorization: &'static [u8],
+) -> Result<(), OutOfMemory> {
+    let main = MainConf::of(&client).ok_or(OutOfMemory)?;
+    let of_client = main.of_client.get_or_init(|| OfClient::of(&client));
+    of_client.hand_on(client, subrequest, Lasting::of_static(authorization))
 }
 
 /// A subrequest that waits for the connection's timer, as one delayed by `limit_req` does, is woken
 /// by NGINX only while it is the active one. One in the background never is, nor is one of a part of
 /// a page before which other parts are to be sent.
 fn keep_nudging(subrequest: Request, introspection: &Introspection) {
-    // SAFETY: subrequest, introspection and event are in one pool, and the event is cancelled
-    // before that is gone; the log is the connection's.
-    let event = unsafe { Event::new(nudge, subrequest.as_ptr().cast(), subrequest.log()) };
-    introspection.nudge().get_or_init(|| event).after(NUDGE_MS);
+    introspection.nudge().get_or_init(|| Event::new::<Nudge>(subrequest)).after(NUDGE_MS);
 }
 
-unsafe extern "C" fn nudge(event: *mut ngx_event_t) {
-    // SAFETY: `keep_nudging` gave the event a subrequest that lives as long as the event.
-    let Some(subrequest) = (unsafe { Request::new((*event).data.cast()) }) else {
-        return;
-    };
-    let Some(introspection) = introspection_of(&subrequest).filter(|one| !one.is_finished()) else {
-        return;
-    };
-    if let Some(event) = introspection.nudge().get() {
-        event.after(NUDGE_MS);
+struct Nudge;
+
+impl Handler for Nudge {
+    fn handle(subrequest: Request) -> ngx_int_t {
+        if let Some(introspection) = introspection_of(&subrequest)
+            && !introspection.is_finished()
+            && let Some(event) = introspection.nudge().get()
+        {
+            event.after(NUDGE_MS);
+            subrequest.run_write_handler();
+        }
+        rc::OK
     }
-    subrequest.run_write_handler();
 }
 
 /// The time between two nudges in milliseconds.
@@ -77,15 +90,50 @@ pub fn introspection_of(request: &Request) -> Option<&Introspection> {
     if request.is_main() {
         return None;
     }
-    // SAFETY: a subrequest's callback, if there is one, lives as long as the subrequest. Unlike its
-    // contexts it is kept over an internal redirect.
-    let callback = unsafe { request.raw().post_subrequest.as_ref() }?;
-    let ours = done as unsafe extern "C" fn(_, _, _) -> _;
-    if !callback.handler.is_some_and(|handler| ptr::fn_addr_eq(handler, ours)) {
-        return None;
+    // SAFETY: `make` alone gives subrequests this callback, and an introspection with it.
+    unsafe { nginx::subrequest::data(request, done) }
+}
+
+/// Whether a request is an introspection of ours, or a copy of one.
+pub fn is_of_introspection(request: &Request) -> bool {
+    introspection_of(request).is_some() || is_astray_copy(*request)
+}
+
+/// Checks the location that an introspection, or a copy of one, has come to.
+pub fn check_location(subrequest: Request) -> ngx_int_t {
+    match introspection_of(&subrequest) {
+        Some(introspection) => check_introspection(subrequest, introspection),
+        None => {
+            log::astray_copy(subrequest);
+            rc::INTERNAL_SERVER_ERROR
+        }
     }
-    // SAFETY: `make` gave that callback an introspection, in the pool of the request.
-    unsafe { callback.data.cast::<Introspection>().as_ref() }
+}
+
+fn check_introspection(subrequest: Request, introspection: &Introspection) -> ngx_int_t {
+    if !introspection.is_ready() {
+        introspection.stop();
+        return rc::INTERNAL_SERVER_ERROR;
+    }
+    let to_error_page = introspection.goes_to_error_page();
+    if subrequest.was_redirected_by_upstream() && !to_error_page {
+        log::redirected(subrequest);
+        introspection.stop();
+        return rc::BAD_GATEWAY;
+    }
+    let endpoint = &introspection.guard().endpoint;
+    if !to_error_page && is_astray(subrequest, endpoint) {
+        log::astray(subrequest, endpoint);
+        introspection.stop();
+        return rc::INTERNAL_SERVER_ERROR;
+    }
+    if subrequest.core_location().is_some_and(location::is_open)
+        && let Some(conf) = Module::location_conf(subrequest.raw())
+        && !matches!(conf.protection, Protection::Endpoint(_))
+    {
+        log::not_internal(subrequest, conf, endpoint);
+    }
+    rc::DECLINED
 }
 
 /// Whether a request that is no introspection of ours may be in an introspection location: the question
@@ -94,11 +142,11 @@ pub fn may_enter_endpoint(request: Request) -> bool {
     !request.is_main()
         && HEADER_ONLY.is_set(request.raw())
         && !BACKGROUND.is_set(request.raw())
-        && !is_redirected(request)
+        && !nginx::subrequest::is_redirected(request)
 }
 
 /// Whether an introspection was led into a location that it must not be served in.
-pub fn is_astray(subrequest: Request, endpoint: &[u8]) -> bool {
+fn is_astray(subrequest: Request, endpoint: &[u8]) -> bool {
     !subrequest.core_location().is_some_and(|core| location::may_serve(core, endpoint))
 }
 
@@ -115,12 +163,8 @@ fn original(request: Request) -> Option<Request> {
 
 /// Whether a copy of an introspection was redirected: by an `error_page`, or by the authorization
 /// server. What it starts as does not come through the phases.
-pub fn is_astray_copy(subrequest: Request) -> bool {
-    is_redirected(subrequest) && original(subrequest).is_some()
-}
-
-fn is_redirected(request: Request) -> bool {
-    URI_CHANGES.get(request.raw()) <= NGX_HTTP_MAX_URI_CHANGES.into()
+fn is_astray_copy(subrequest: Request) -> bool {
+    nginx::subrequest::is_redirected(subrequest) && original(subrequest).is_some()
 }
 
 /// As [`Introspection::mark`], for a copy of an introspection.
@@ -137,46 +181,23 @@ pub fn mark_copy(request: Request) -> Result<(), OutOfMemory> {
 
 fn make(
     request: Request,
-    introspection: &Introspection,
+    introspection: Lasting<Introspection>,
     endpoint: &[u8],
 ) -> Result<Request, OutOfMemory> {
-    // SAFETY: a pointer to a function and one to data.
-    let callback: &mut ngx_http_post_subrequest_t = unsafe { pool::zeroed(request) }?;
-    callback.handler = Some(done);
-    callback.data = ptr::from_ref(introspection).cast_mut().cast();
     // A background subrequest never becomes the active one, so one of its own must not wait for
     // that. Of one whose output goes to memory, NGINX never looks whether others are to be sent first.
-    let is_in_memory = SUBREQUEST_IN_MEMORY.is_set(request.raw());
-    let is_never_active = BACKGROUND.is_set(request.raw()) || is_in_memory;
+    let is_never_active =
+        BACKGROUND.is_set(request.raw()) || SUBREQUEST_IN_MEMORY.is_set(request.raw());
     let flags = if introspection.is_in_background() || is_never_active {
         NGX_HTTP_SUBREQUEST_BACKGROUND
     } else {
         NGX_HTTP_SUBREQUEST_WAITED
     };
-    let mut uri = nginx::string(endpoint);
-    let mut made: *mut ngx_http_request_t = ptr::null_mut();
-    // NGINX lets no subrequest whose output goes to memory, as SSI's `include set=` has it, make
-    // another one, for the sake of that one's output. Ours has none.
-    let mut parent = request;
-    SUBREQUEST_IN_MEMORY.set(parent.raw_mut(), 0);
-    // SAFETY: the request is live; the endpoint lives as long as the configuration, the callback
-    // as long as the request.
-    let status = unsafe {
-        ngx_http_subrequest(
-            request.as_ptr(),
-            &mut uri,
-            ptr::null_mut(),
-            &mut made,
-            callback,
-            flags as ngx_uint_t,
-        )
-    };
-    SUBREQUEST_IN_MEMORY.set(parent.raw_mut(), is_in_memory.into());
-    if status != rc::OK {
-        return Err(OutOfMemory);
+    // SAFETY: the endpoint lives as long as the configuration, and `done` takes an introspection.
+    unsafe {
+        let endpoint = Lasting::new(endpoint);
+        nginx::subrequest::make(request, endpoint, flags, done, introspection)
     }
-    // SAFETY: NGINX made a subrequest, which lives as long as its main request.
-    unsafe { Request::new(made) }.ok_or(OutOfMemory)
 }
 
 /// NGINX calls this when the subrequest is finalized: more than once if an error has an error page
@@ -186,11 +207,9 @@ unsafe extern "C" fn done(
     data: *mut c_void,
     finalized: ngx_int_t,
 ) -> ngx_int_t {
-    // SAFETY: `make` registered this with an introspection, and NGINX calls with the
-    // subrequest.
-    let (Some(mut subrequest), Some(introspection)) =
-        (unsafe { (Request::new(r), data.cast::<Introspection>().as_ref()) })
-    else {
+    // SAFETY: `make` registered this with an introspection.
+    let arguments = unsafe { nginx::subrequest::arguments::<Introspection>(r, data) };
+    let Some((mut subrequest, introspection)) = arguments else {
         return finalized;
     };
     if introspection.has_ended_upstream() {
@@ -213,9 +232,7 @@ unsafe extern "C" fn done(
     if let Some(parent) = subrequest.parent().filter(|_| wakes_nobody)
         && !introspection.is_in_background()
     {
-        // SAFETY: the parent is live, and waits for this in a background subrequest, which NGINX
-        // does not wake.
-        unsafe { ngx_http_post_request(parent.as_ptr(), ptr::null_mut()) };
+        nginx::subrequest::wake(parent);
     }
     handed_on
 }
@@ -234,19 +251,6 @@ fn handed_on(subrequest: Request, finalized: ngx_int_t) -> ngx_int_t {
     }
 }
 
-fn set_body(mut subrequest: Request, form: &str) -> Result<usize, OutOfMemory> {
-    let data = subrequest.join(&[form.as_bytes()])?;
-    // SAFETY: pointers, numbers and bits.
-    let body: &mut ngx_http_request_body_t = unsafe { pool::zeroed(subrequest) }?;
-    // SAFETY: `join` put the data into the request's pool.
-    let chain: *mut ngx_chain_t = unsafe { buffers::over(subrequest, nginx::bytes(data), false) }?;
-    body.bufs = chain;
-    // SAFETY: `over` made a chain of one buffer.
-    body.buf = unsafe { (*chain).buf };
-    subrequest.raw_mut().request_body = body;
-    Ok(data.len)
-}
-
 fn set_headers(
     subrequest: Request,
     request: Request,
@@ -256,7 +260,7 @@ fn set_headers(
     let mut headers = HeadersIn::clear(subrequest)?;
     headers.fields().server = request.raw().headers_in.server;
     if let Some(host) = request.host() {
-        headers.fields().host = headers.push("host", host)?.as_ptr();
+        headers.fields().host = headers.push("host", host.string())?.as_ptr();
     }
     // The guard lives as long as the configuration, which outlives its requests.
     headers.push("accept", nginx::string(guard.accept.as_bytes()))?;
@@ -267,7 +271,7 @@ fn set_headers(
     }
     let form = nginx::string(b"application/x-www-form-urlencoded");
     headers.fields().content_type = headers.push("content-type", form)?.as_ptr();
-    let digits = subrequest.join(&[length.to_string().as_bytes()])?;
+    let digits = subrequest.join(&[length.to_string().as_bytes()])?.string();
     headers.fields().content_length = headers.push("content-length", digits)?.as_ptr();
     hide_body_length(subrequest);
     Ok(())
@@ -276,27 +280,27 @@ fn set_headers(
 /// Has the body's length known where the body is sent, and not before: where NGINX looks for a
 /// location, it would compare the length with what clients may send there (`client_max_body_size`).
 pub fn show_body_length_to_content(mut subrequest: Request, introspection: &Introspection) {
-    if let Some(handler) = subrequest.raw().content_handler {
-        introspection.keep_content_handler(handler);
-        subrequest.raw_mut().content_handler = Some(content);
+    if let Some(former) = subrequest.raw().content_handler {
+        introspection.keep_content_handler(former);
+        subrequest.raw_mut().content_handler = Some(handler::<Content>);
     }
 }
 
-unsafe extern "C" fn content(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: NGINX calls a handler with a live request.
-    let Some(mut subrequest) = (unsafe { Request::new(r) }) else {
-        return rc::INTERNAL_SERVER_ERROR;
-    };
-    let this = subrequest;
-    let Some((handler, length)) = introspection_of(&this).and_then(|introspection| {
-        Some((introspection.content_handler()?, introspection.body_length()))
-    }) else {
-        return rc::INTERNAL_SERVER_ERROR;
-    };
-    subrequest.raw_mut().content_handler = Some(handler);
-    subrequest.raw_mut().headers_in.content_length_n = off_t::try_from(length).unwrap_or_default();
-    // SAFETY: the handler of the subrequest's location, called as NGINX would have called it.
-    unsafe { handler(r) }
+struct Content;
+
+impl Handler for Content {
+    fn handle(mut subrequest: Request) -> ngx_int_t {
+        let this = subrequest;
+        let Some((handler, length)) = introspection_of(&this).and_then(|introspection| {
+            Some((introspection.content_handler()?, introspection.body_length()))
+        }) else {
+            return rc::INTERNAL_SERVER_ERROR;
+        };
+        subrequest.raw_mut().content_handler = Some(handler);
+        subrequest.raw_mut().headers_in.content_length_n =
+            off_t::try_from(length).unwrap_or_default();
+        subrequest.answer_by(handler)
+    }
 }
 
 fn hide_body_length(mut subrequest: Request) {

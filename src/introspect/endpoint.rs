@@ -169,7 +169,7 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
 }
 
 /// The location of a server that NGINX finds for an endpoint: that of its name, else the longest path
-/// above it, as [`is_astray`](crate::subrequest::is_astray) permits them. A regular expression may come
+/// above it, as an introspection may be served there. A regular expression may come
 /// before it.
 fn find<'a>(locations: &'a [Location], endpoint: &[u8]) -> Option<&'a Location> {
     let whole = || {

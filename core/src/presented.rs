@@ -1,0 +1,53 @@
+//! A token as a request presents it: parsed once, hashed once, and handed on.
+
+use crate::bearer::{self, BearerError, OpaqueToken, TokenSyntax};
+use crate::cache::CacheKey;
+
+/// The token of a request, in the `Authorization` that it stands in.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    authorization: &'a [u8],
+    token: OpaqueToken<'a>,
+    key: Option<CacheKey>,
+}
+
+impl<'a> Presented<'a> {
+    /// Takes the token out of the value of an `Authorization` field, of which a request has none or one.
+    ///
+    /// # Errors
+    ///
+    /// As [`bearer::parse`].
+    #[inline(always)]
+    pub fn parse(
+        authorization: Option<&'a [u8]>,
+        syntax: TokenSyntax,
+    ) -> Result<Self, BearerError> {
+        let token = bearer::parse(authorization, syntax)?;
+        Ok(Self { authorization: authorization.unwrap_or_default(), token, key: None })
+    }
+
+    /// The same, with the place in the cache of what is known of the token.
+    #[inline(always)]
+    #[must_use]
+    pub fn at(self, key: CacheKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn token(&self) -> OpaqueToken<'a> {
+        self.token
+    }
+
+    /// The whole value of the field.
+    #[must_use]
+    pub fn authorization(&self) -> &'a [u8] {
+        self.authorization
+    }
+
+    /// Where in the cache an answer about the token belongs; nowhere without a cache.
+    #[must_use]
+    pub fn key(&self) -> Option<&CacheKey> {
+        self.key.as_ref()
+    }
+}

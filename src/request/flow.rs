@@ -1,0 +1,215 @@
+//! Gets the JWT for a request's token: carries out what its [`Flow`] says.
+
+use nginx_sys::ngx_int_t;
+use phantom_token_core::admit::admit;
+use phantom_token_core::bearer::OpaqueToken;
+use phantom_token_core::cache::{CacheKey, Counter, Profile, Zone};
+use phantom_token_core::flow::{self, Flow, Found, Grant, Here, Memory, Next, Question};
+use phantom_token_core::outcome::Outcome;
+use phantom_token_core::refusal::Refusal;
+
+use crate::guard::Guard;
+use crate::introspect::{self, Introspection};
+use crate::log;
+use crate::nginx::OfWorker;
+use crate::nginx::lasting::Lasting;
+use crate::nginx::rc;
+use crate::nginx::request::{OutOfMemory, Request};
+use crate::request::authorization;
+use crate::request::context::{Context, State};
+use crate::request::refusal::refuse;
+use crate::request::site::Site;
+use crate::request::wait::{self, Waiter};
+use crate::zone::CacheZone;
+
+/// The status to return to NGINX's phase engine.
+pub type Step = Result<ngx_int_t, OutOfMemory>;
+
+/// What this worker remembers of its requests.
+static MEMORY: OfWorker<Memory> = OfWorker::new(Memory::new());
+
+/// A request that has presented a token, in a protected location.
+#[derive(Clone, Copy)]
+struct Holder<'a> {
+    request: Request,
+    context: &'a Context,
+    guard: &'a Guard,
+}
+
+/// Gets the JWT for a request's token, or starts to; the profile is that of its answer.
+#[inline]
+pub fn start(request: Request, context: &Context, guard: &Guard, profile: Profile) -> Step {
+    let presented = match context.parse(guard.token_syntax) {
+        Ok(presented) => presented,
+        Err(error) => return refuse(request, context, Some(guard), &error.into()),
+    };
+    let (holder, token) = (Holder { request, context, guard }, presented.token());
+    let Some(zone) = guard.zone() else {
+        context.present(presented);
+        return holder.start_alone(token);
+    };
+    let key = zone.key(token.as_bytes(), profile);
+    context.present(presented.at(key));
+    if guard.is_bypassed(request) {
+        return holder.carry_out(context.flow().start_afresh(token, &key));
+    }
+    holder.advance((zone, token, &key), |flow, here| flow.start(here))
+}
+
+/// Goes on when what the request waits for may be there.
+#[inline(never)]
+pub fn resume(request: Request, context: &Context, guard: &Guard) -> Step {
+    let holder = Holder { request, context, guard };
+    match context.state() {
+        State::Waiting(_) => holder.look(),
+        _ => holder.conclude(),
+    }
+}
+
+/// A token, and its place in the cache.
+type Cached<'a> = (&'a Zone, OpaqueToken<'a>, &'a CacheKey);
+
+impl Holder<'_> {
+    /// Introspects without a cache.
+    #[cold]
+    fn start_alone(&self, token: OpaqueToken<'_>) -> Step {
+        if self.guard.lost_its_cache() {
+            log::no_cache(self.request);
+        }
+        self.carry_out(self.context.flow().start_alone(token))
+    }
+
+    /// Goes on when another request's introspection may be over.
+    fn look(&self) -> Step {
+        let presented = self.context.presented().ok_or(OutOfMemory)?;
+        let (Some(zone), Some(key)) = (self.guard.zone(), presented.key()) else {
+            return Ok(rc::INTERNAL_SERVER_ERROR);
+        };
+        self.advance((zone, presented.token(), key), |flow, here| flow.look(here))
+            .inspect_err(|OutOfMemory| self.context.stop_waiting())
+    }
+
+    /// Goes on when its own introspection may be over.
+    fn conclude(&self) -> Step {
+        let Some((introspection, captured)) = self.context.take_answer() else {
+            return Ok(rc::AGAIN);
+        };
+        let refusal = match introspection.conclude(&captured) {
+            Ok(jwt) => return self.grant(jwt.as_bytes()),
+            Err(refusal) => refusal,
+        };
+        let presented = introspection.presented();
+        let (Some(zone), Some(key)) = (self.guard.zone(), presented.key()) else {
+            return self.refuse(&refusal);
+        };
+        self.advance((zone, presented.token(), key), |flow, here| flow.failed(here, refusal))
+    }
+
+    /// Has the flow do something with what this worker has, and carries out what it says.
+    #[inline]
+    fn advance(
+        &self,
+        (zone, token, key): Cached<'_>,
+        act: impl FnOnce(&Flow, &mut Here<'_, Site>) -> flow::Step,
+    ) -> Step {
+        let copies = self.guard.zone_with_copies();
+        let mut cache = copies.map(CacheZone::take_local);
+        let step = act(
+            self.context.flow(),
+            &mut Here {
+                site: &Site(self.request),
+                token,
+                key,
+                zone,
+                cache: cache.as_deref_mut(),
+                memory: MEMORY.get(),
+                settings: &self.guard.settings,
+            },
+        );
+        let granted = match &step {
+            flow::Step::Grant(found) => match (found.jwt, &cache) {
+                (Found::InWorker, Some(cache)) => self.grant(cache.served()),
+                _ => MEMORY.get().with_jwt(|jwt| self.grant(jwt)),
+            },
+            flow::Step::Other(_) => Ok(rc::AGAIN),
+        };
+        if let (Some(zone), Some(cache)) = (copies, cache) {
+            zone.put_local(cache);
+        }
+        match step {
+            flow::Step::Grant(Grant { renewal: None, instead_of: None, .. }) => {}
+            flow::Step::Grant(Grant { renewal, instead_of, .. }) => {
+                self.finish_grant(renewal, instead_of);
+            }
+            flow::Step::Other(next) => return self.carry_out(next),
+        }
+        granted
+    }
+
+    /// Lets the request go on with the JWT in place of the token, if the rules admit it.
+    #[inline]
+    fn grant(&self, jwt: &[u8]) -> Step {
+        let admission = match admit(&self.guard.rules) {
+            Ok(admission) => admission,
+            Err(refusal) => return self.refuse(&refusal),
+        };
+        let authorization = authorization::put_jwt(self.request, jwt, admission)?;
+        self.context.grant(authorization);
+        self.guard.count_result(Outcome::Granted, self.context.flow().status());
+        Ok(rc::OK)
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Step {
+        refuse(self.request, self.context, Some(self.guard), refusal)
+    }
+
+    /// Goes on where there is no JWT.
+    #[inline(never)]
+    fn carry_out(&self, next: Next) -> Step {
+        match next {
+            Next::Ask(question) => self.ask(question),
+            Next::Wait => self.wait(),
+            Next::Refuse(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    /// Makes the introspection that the request waits for.
+    fn ask(&self, question: Question) -> Step {
+        self.context.introspects(self.introspect(question)?);
+        Ok(rc::AGAIN)
+    }
+
+    /// Waits until its flow is to look, which it may have done before.
+    fn wait(&self) -> Step {
+        let &Self { request, context, guard } = self;
+        let waiter = match context.state() {
+            State::Waiting(waiter) => waiter,
+            _ => {
+                let presented = context.presented().ok_or(OutOfMemory)?;
+                let key = *presented.key().ok_or(OutOfMemory)?;
+                wait::begin(request, key, guard.ignores_client_abort)?
+            }
+        };
+        context.waits(waiter);
+        Waiter::rest(waiter, context.flow());
+        Ok(rc::AGAIN)
+    }
+
+    /// What is to be done beside a grant that is not the usual one.
+    #[cold]
+    fn finish_grant(&self, renewal: Option<Question>, instead_of: Option<Refusal>) {
+        if let Some(refusal) = instead_of {
+            log::served_stale(self.request, self.guard, &refusal);
+        }
+        if let Some(question) = renewal {
+            self.guard.count(Counter::BackgroundUpdate);
+            // The request at hand has a JWT; the next one tries again.
+            _ = self.introspect(question);
+        }
+    }
+
+    fn introspect(&self, question: Question) -> Result<Lasting<Introspection>, OutOfMemory> {
+        let presented = self.context.presented().ok_or(OutOfMemory)?;
+        introspect::start(self.request, self.guard, presented, question)
+    }
+}
