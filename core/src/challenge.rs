@@ -3,7 +3,7 @@
 use http::StatusCode;
 use thiserror::Error;
 
-use crate::refusal::Refusal;
+use crate::refusal::{ChallengeError, Refusal};
 
 /// The challenges of one location, built when the configuration is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,31 +56,6 @@ impl Challenge {
             Some(ChallengeError::InsufficientScope) => &self.insufficient_scope,
         };
         Some(value.as_bytes())
-    }
-}
-
-/// An error code of RFC 6750 section 3.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChallengeError {
-    /// The token is malformed, expired, revoked or unknown.
-    InvalidToken,
-    /// The token lacks a scope.
-    InsufficientScope,
-}
-
-impl ChallengeError {
-    fn code(self) -> &'static str {
-        match self {
-            Self::InvalidToken => "invalid_token",
-            Self::InsufficientScope => "insufficient_scope",
-        }
-    }
-
-    fn description(self) -> &'static str {
-        match self {
-            Self::InvalidToken => "The access token is malformed, expired or revoked",
-            Self::InsufficientScope => "The access token lacks a required scope",
-        }
     }
 }
 

@@ -7,7 +7,6 @@ use thiserror::Error;
 
 use crate::UnixTime;
 use crate::bearer::BearerError;
-use crate::challenge::ChallengeError;
 use crate::introspection::{Asked, Failure, OtherToken};
 use crate::outcome::Outcome;
 
@@ -147,6 +146,33 @@ impl Refusal {
     #[must_use]
     pub fn reason<'a>(&'a self, asked: Option<Asked<'a>>) -> Reason<'a> {
         Reason { refusal: self, asked }
+    }
+}
+
+/// An error code of RFC 6750 section 3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChallengeError {
+    /// The token is malformed, expired, revoked or unknown.
+    InvalidToken,
+    /// The token lacks a scope.
+    InsufficientScope,
+}
+
+impl ChallengeError {
+    /// As it is written.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+        }
+    }
+
+    /// The `error_description` beside it.
+    pub(crate) fn description(self) -> &'static str {
+        match self {
+            Self::InvalidToken => "The access token is malformed, expired or revoked",
+            Self::InsufficientScope => "The access token lacks a required scope",
+        }
     }
 }
 

@@ -70,6 +70,14 @@ impl Chain {
     }
 }
 
+impl Request {
+    /// The body that NGINX has read, which the caller may consume.
+    pub fn take_body(self) -> Option<Chain> {
+        // SAFETY: null, or lives as long as the request; nobody else wants the buffers of a body.
+        unsafe { self.raw().request_body.as_ref().map(|body| Chain::new(body.bufs)) }
+    }
+}
+
 /// One buffer of a chain. It is consumed when dropped.
 pub struct Buffer(NonNull<ngx_buf_t>);
 

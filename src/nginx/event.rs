@@ -2,11 +2,15 @@
 
 use core::cell::UnsafeCell;
 
-use nginx_sys::{ngx_current_msec, ngx_event_t, ngx_msec_t};
+use nginx_sys::{
+    ngx_current_msec, ngx_event_t, ngx_handle_read_event, ngx_http_block_reading,
+    ngx_http_test_reading, ngx_msec_t,
+};
 
-use super::bits::event::{POSTED, TIMER_SET};
+use super::bits::event::{POSTED, READY, TIMER_SET};
 use super::handlers::{Handler, event_handler};
-use super::request::Request;
+use super::rc;
+use super::request::{OutOfMemory, Request};
 
 // In `inlines.c`.
 unsafe extern "C" {
@@ -83,5 +87,32 @@ impl Event {
 impl Drop for Event {
     fn drop(&mut self) {
         self.cancel();
+    }
+}
+
+impl Request {
+    /// Ends the request when its client hangs up while it waits, as `limit_req` does.
+    ///
+    /// # Errors
+    ///
+    /// The connection cannot be watched.
+    pub fn notice_hang_up(&mut self) -> Result<(), OutOfMemory> {
+        // SAFETY: a live request has a connection, and that a read event.
+        unsafe {
+            let read = (*self.raw().connection).read;
+            if READY.is_set(&*read) {
+                // It will not be reported again.
+                post(read);
+            } else if ngx_handle_read_event(read, 0) != rc::OK {
+                return Err(OutOfMemory);
+            }
+        }
+        self.raw_mut().read_event_handler = Some(ngx_http_test_reading);
+        Ok(())
+    }
+
+    /// Ends the request no more when its client hangs up.
+    pub fn ignore_hang_up(&mut self) {
+        self.raw_mut().read_event_handler = Some(ngx_http_block_reading);
     }
 }

@@ -189,6 +189,30 @@ impl HeadersIn {
     }
 }
 
+impl Request {
+    pub fn headers_out(self) -> HeadersOut {
+        HeadersOut::new(self)
+    }
+
+    /// Whether there is an Authorization header beside the one that NGINX knows as such. NGINX refuses
+    /// two of a client itself, but sends both on to an error page that it has for that; and another
+    /// module may have added one.
+    #[inline]
+    pub fn has_second_authorization(self) -> bool {
+        let known = self.raw().headers_in.authorization.cast_const();
+        any(&self.raw().headers_in.headers, |header| {
+            header.key.len == AUTHORIZATION.len()
+                && !core::ptr::eq(header, known)
+                && is_authorization(header)
+        })
+    }
+}
+
+#[inline(never)]
+fn is_authorization(header: &ngx_table_elt_t) -> bool {
+    name(header).eq_ignore_ascii_case(AUTHORIZATION.as_bytes())
+}
+
 /// The header lines of an answer to the client.
 pub struct HeadersOut(Request);
 

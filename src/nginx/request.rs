@@ -1,30 +1,24 @@
 //! A request of NGINX, as the rest of the module sees it.
 
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_HTTP_VERSION_20, ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_loc_conf_t,
-    ngx_http_core_srv_conf_t, ngx_http_request_t, ngx_http_run_posted_requests,
-    ngx_http_test_reading, ngx_http_upstream_t, ngx_int_t, ngx_log_t, ngx_module_t, ngx_pnalloc,
-    ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+    NGX_HTTP_VERSION_20, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t,
+    ngx_http_run_posted_requests, ngx_http_upstream_t, ngx_int_t, ngx_log_t, ngx_module_t,
+    ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use ngx::http::{
     HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
 };
 
 use super::bits::connection::ERROR;
-use super::bits::event::READY;
 use super::bits::headers_in::CHUNKED;
 use super::bits::request::{INTERNAL, KEEPALIVE, POST_ACTION, URI_CHANGES};
-use super::buffers::Chain;
-use super::headers::HeadersOut;
 use super::lasting::Lasting;
-use super::{event, location, rc};
+use super::location;
 
 /// What makes the answer in a location: NGINX's `r->content_handler`.
 pub type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
-
-const AUTHORIZATION: &[u8] = b"authorization";
 
 /// No memory was left in the request's pool.
 #[derive(Debug, thiserror::Error)]
@@ -197,19 +191,6 @@ impl Request {
         core::str::from_utf8(name).unwrap_or("?")
     }
 
-    /// Whether there is an Authorization header beside the one that NGINX knows as such. NGINX refuses
-    /// two of a client itself, but sends both on to an error page that it has for that; and another
-    /// module may have added one.
-    #[inline]
-    pub fn has_second_authorization(self) -> bool {
-        let known = self.raw().headers_in.authorization.cast_const();
-        super::headers::any(&self.raw().headers_in.headers, |header| {
-            header.key.len == AUTHORIZATION.len()
-                && !ptr::eq(header, known)
-                && is_authorization(header)
-        })
-    }
-
     /// The location that the request is in.
     pub fn core_location(&self) -> Option<&ngx_http_core_loc_conf_t> {
         NgxHttpCoreModule::location_conf(self.raw())
@@ -231,45 +212,10 @@ impl Request {
         unsafe { self.raw().upstream.as_ref() }
     }
 
-    /// The body that NGINX has read, which the caller may consume.
-    pub fn take_body(self) -> Option<Chain> {
-        // SAFETY: null, or lives as long as the request; nobody else wants the buffers of a body.
-        unsafe { self.raw().request_body.as_ref().map(|body| Chain::new(body.bufs)) }
-    }
-
     /// Has another handler make the answer.
     pub fn answer_by(self, handler: ContentHandler) -> ngx_int_t {
         // SAFETY: the handler of the request's location, called as NGINX calls it.
         unsafe { handler(self.as_ptr()) }
-    }
-
-    /// Ends the request when its client hangs up while it waits, as `limit_req` does.
-    ///
-    /// # Errors
-    ///
-    /// The connection cannot be watched.
-    pub fn notice_hang_up(&mut self) -> Result<(), OutOfMemory> {
-        // SAFETY: a live request has a connection, and that a read event.
-        unsafe {
-            let read = (*self.raw().connection).read;
-            if READY.is_set(&*read) {
-                // It will not be reported again.
-                event::post(read);
-            } else if ngx_handle_read_event(read, 0) != rc::OK {
-                return Err(OutOfMemory);
-            }
-        }
-        self.raw_mut().read_event_handler = Some(ngx_http_test_reading);
-        Ok(())
-    }
-
-    /// Ends the request no more when its client hangs up.
-    pub fn ignore_hang_up(&mut self) {
-        self.raw_mut().read_event_handler = Some(ngx_http_block_reading);
-    }
-
-    pub fn headers_out(self) -> HeadersOut {
-        HeadersOut::new(self)
     }
 
     pub fn pool(self) -> *mut ngx_pool_t {
@@ -319,9 +265,4 @@ impl Request {
 fn value_of(header: *const ngx_table_elt_t) -> Option<Lasting<[u8]>> {
     // SAFETY: null, or a parsed header, which lives as long as the request.
     unsafe { header.as_ref().map(|header| Lasting::of_string(header.value)) }
-}
-
-#[inline(never)]
-fn is_authorization(header: &ngx_table_elt_t) -> bool {
-    super::headers::name(header).eq_ignore_ascii_case(AUTHORIZATION)
 }

@@ -5,7 +5,7 @@
 //! it wraps around.
 
 use super::latency::{self, Latency};
-use super::layout::CounterLine;
+use super::layout::{COUNTERS, CounterLine};
 use super::sync::AtomicU64;
 use crate::outcome::{CacheStatus, Outcome};
 use std::array;
@@ -153,9 +153,6 @@ fn add(sums: &mut [u64], values: &[AtomicU64]) {
         *sum = sum.wrapping_add(value.load(Ordering::Relaxed));
     }
 }
-
-/// Room for counters in a line: some more than there are now.
-pub(super) const COUNTERS: usize = 24;
 
 const _: () = assert!(Counter::BackgroundUpdate.place() < COUNTERS);
 

@@ -12,7 +12,6 @@
 //!
 //! References between chunks are chunk numbers plus one; 0 is none.
 
-use super::counters::COUNTERS;
 use super::error::RegionError;
 use super::latency::BUCKETS;
 use super::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
@@ -50,6 +49,9 @@ const CHUNKS_PER_INACTIVE: u32 = 32;
 const LINES_PER_FLIGHT: usize = 128;
 const MINIMUM_FLIGHTS: usize = 8;
 const MAXIMUM_FLIGHTS: usize = 128;
+
+/// Room for counters in a line: some more than there are now.
+pub(super) const COUNTERS: usize = 24;
 
 /// A zone has a line of counters for each of this many bytes, and at least one: about half a
 /// percent of it.
