@@ -33,7 +33,8 @@ use crate::zone::{CacheZone, MainConf};
 pub use credential::CredentialChoice;
 use credential::InheritedCredential;
 pub use error::Context;
-use error::{Cause, MergeError, Problem};
+pub use error::MergeError;
+use error::{Cause, Problem};
 
 /// The directives of one level; what is not given there is inherited.
 #[derive(Clone, Default)]

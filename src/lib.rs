@@ -27,18 +27,14 @@ mod version;
 mod worker;
 mod zone;
 
-use core::ffi::{c_char, c_void};
 use core::ptr;
 
-use nginx_sys::{
-    NGX_HTTP_MODULE, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t,
-};
-use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK, Pool};
+use nginx_sys::{NGX_HTTP_MODULE, ngx_conf_t, ngx_http_module_t, ngx_log_t, ngx_module_t};
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf};
 
-use crate::nginx::rc;
-use conf::LocationConf;
-use nginx::conf::ConfExt as _;
+use conf::{LocationConf, MergeError};
+use nginx::module::{self, Life, Open};
+use nginx::{handlers, process};
 use zone::MainConf;
 
 #[global_allocator]
@@ -58,22 +54,55 @@ mod exports {
         ctx: ptr::addr_of!(CONTEXT).cast_mut().cast(),
         commands: ptr::addr_of_mut!(directives::COMMANDS).cast(),
         type_: NGX_HTTP_MODULE as _,
-        init_module: Some(version::init_module),
-        init_process: Some(init_process),
+        init_module: Some(module::init_module::<Module>),
+        init_process: Some(module::init_process::<Module>),
         ..ngx_module_t::default()
     };
 }
 
-static CONTEXT: ngx_http_module_t = ngx_http_module_t {
-    preconfiguration: Some(Module::preconfiguration),
-    postconfiguration: Some(Module::postconfiguration),
-    create_main_conf: Some(Module::create_main_conf),
-    init_main_conf: None,
-    create_srv_conf: None,
-    merge_srv_conf: None,
-    create_loc_conf: Some(create_loc_conf),
-    merge_loc_conf: Some(merge_loc_conf),
-};
+static CONTEXT: ngx_http_module_t = module::context::<Module>();
+
+impl Life for Module {
+    type Error = Box<MergeError>;
+
+    fn preconfigure(cf: &mut ngx_conf_t) -> Option<()> {
+        variables::register(cf)?;
+        let index = nginx::variables::index(cf, b"http_authorization")?;
+        Module::main_conf_mut(cf)?.authorization_index = Some(index);
+        Some(())
+    }
+
+    fn new_location(cf: &ngx_conf_t) -> LocationConf {
+        LocationConf::new(cf)
+    }
+
+    fn merge_location(
+        cf: &mut ngx_conf_t,
+        above: &LocationConf,
+        conf: &mut LocationConf,
+    ) -> Result<(), Box<MergeError>> {
+        conf.merge(above, cf)
+    }
+
+    fn postconfigure(cf: &mut ngx_conf_t, open: Open) -> Option<()> {
+        if let Some(main) = Module::main_conf(cf) {
+            main.warn_of_unused(cf);
+        }
+        introspect::endpoint::resolve(cf)?;
+        handlers::add_filter::<filters::Output>(open);
+        phases::register(cf, open)
+    }
+
+    fn loaded(log: *mut ngx_log_t) {
+        if !process::is_testing() {
+            version::log(log);
+        }
+    }
+
+    fn start_worker() {
+        worker::start();
+    }
+}
 
 // SAFETY: `create_main_conf` makes a `MainConf`.
 unsafe impl HttpModuleMainConf for Module {
@@ -91,74 +120,4 @@ impl HttpModule for Module {
         // function of the module runs, and only reads otherwise.
         unsafe { &*ptr::addr_of!(exports::ngx_http_phantom_token_module) }
     }
-
-    unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-        // SAFETY: NGINX calls with a live parser.
-        rc_of(unsafe { cf.as_mut() }.and_then(preconfigure))
-    }
-
-    unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-        // SAFETY: NGINX calls with a live parser, once for a configuration, after it has merged all
-        // locations, and in the order of its filters.
-        unsafe { rc_of(cf.as_mut().and_then(|cf| postconfigure(cf))) }
-    }
-}
-
-fn preconfigure(cf: &mut ngx_conf_t) -> Option<()> {
-    variables::register(cf)?;
-    let index = nginx::variables::index(cf, b"http_authorization")?;
-    Module::main_conf_mut(cf)?.authorization_index = Some(index);
-    Some(())
-}
-
-/// # Safety
-///
-/// Called once for a configuration, from the module's `postconfiguration`.
-unsafe fn postconfigure(cf: &mut ngx_conf_t) -> Option<()> {
-    if let Some(main) = Module::main_conf(cf) {
-        main.warn_of_unused(cf);
-    }
-    introspect::endpoint::resolve(cf)?;
-    // SAFETY: the caller's promise.
-    unsafe {
-        nginx::handlers::add_filter::<filters::Output>();
-        phases::register(cf)
-    }
-}
-
-/// NGINX calls this where a block begins, before it reads what is in it.
-unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
-    // SAFETY: NGINX calls with a live parser, whose pool is the configuration's.
-    unsafe {
-        let Some(cf) = cf.as_ref() else {
-            return ptr::null_mut();
-        };
-        Pool::from_ngx_pool(cf.pool).allocate(LocationConf::new(cf)).cast()
-    }
-}
-
-unsafe extern "C" fn merge_loc_conf(
-    cf: *mut ngx_conf_t,
-    above: *mut c_void,
-    conf: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: NGINX calls with a live parser and two configurations of `create_loc_conf`.
-    let (Some(cf), Some(above), Some(conf)) = (unsafe {
-        (cf.as_mut(), above.cast::<LocationConf>().as_ref(), conf.cast::<LocationConf>().as_mut())
-    }) else {
-        return NGX_CONF_ERROR;
-    };
-    match conf.merge(above, cf) {
-        Ok(()) => NGX_CONF_OK,
-        Err(error) => cf.refuse_merged(&error),
-    }
-}
-
-extern "C" fn init_process(_cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    worker::start();
-    rc::OK
-}
-
-fn rc_of(done: Option<()>) -> ngx_int_t {
-    if done.is_some() { rc::OK } else { rc::ERROR }
 }

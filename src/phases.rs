@@ -8,24 +8,18 @@ use nginx_sys::{
 };
 
 use crate::introspect::subrequest;
-use crate::nginx::handlers::{Handler, add_to_phase, handler};
+use crate::nginx::handlers::{Handler, add_to_phase};
+use crate::nginx::module::Open;
 use crate::nginx::rc;
 use crate::nginx::request::Request;
 use crate::request::access;
 
 /// Puts the handlers into NGINX's phases.
-///
-/// # Safety
-///
-/// Called from a module's `postconfiguration`.
-pub unsafe fn register(cf: &ngx_conf_t) -> Option<()> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        add_to_phase(cf, REWRITE, Some(handler::<BeforeRewrite>))?;
-        add_to_phase(cf, PREACCESS, Some(handler::<Subrequest>))?;
-        add_to_phase(cf, ACCESS, Some(handler::<MainRequest>))?;
-        add_to_phase(cf, PRECONTENT, Some(handler::<BeforeContent>))
-    }
+pub fn register(cf: &ngx_conf_t, open: Open) -> Option<()> {
+    add_to_phase::<BeforeRewrite>(cf, open, REWRITE)?;
+    add_to_phase::<Subrequest>(cf, open, PREACCESS)?;
+    add_to_phase::<MainRequest>(cf, open, ACCESS)?;
+    add_to_phase::<BeforeContent>(cf, open, PRECONTENT)
 }
 
 /// No phase of the location that a request comes to is before this one, and our handler is before

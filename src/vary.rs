@@ -2,7 +2,6 @@
 
 use phantom_token_core::cache::Profile;
 
-use crate::nginx::bytes;
 use crate::nginx::conf::ComplexValue;
 use crate::nginx::request::{OutOfMemory, Request};
 
@@ -69,7 +68,5 @@ fn hashed<T>(
 ) -> Result<T, OutOfMemory> {
     let values = values.iter().map(|value| value.evaluate(request));
     let values = values.collect::<Result<Vec<_>, _>>()?;
-    // SAFETY: the values live as long as the request.
-    let values: Vec<_> = values.into_iter().map(|value| unsafe { bytes(value) }).collect();
-    Ok(hash(&values))
+    Ok(hash(&values.iter().map(|value| &**value).collect::<Vec<_>>()))
 }

@@ -3,11 +3,11 @@
 use core::num::NonZeroU64;
 use core::time::Duration;
 
-use nginx_sys::{ngx_pid, ngx_time, ngx_worker};
+use nginx_sys::ngx_time;
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{OwnerId, Process, WorkerLine};
 
-use crate::nginx::WorkerCell;
+use crate::nginx::{WorkerCell, process};
 
 /// This process.
 pub struct Worker;
@@ -27,10 +27,10 @@ impl Process for Worker {
     fn is_alive(&self, id: OwnerId) -> bool {
         let (pid, time) = (id.0.get() >> TIME_BITS, id.0.get() & TIME_MASK);
         if time == UNKNOWN {
-            return exists(pid);
+            return process::exists(pid);
         }
         match start_time(pid) {
-            UNKNOWN => exists(pid),
+            UNKNOWN => process::exists(pid),
             start_time => start_time == time,
         }
     }
@@ -43,8 +43,7 @@ impl Process for Worker {
 
 /// The line of this worker among a zone's counters.
 pub fn line() -> WorkerLine {
-    // SAFETY: NGINX sets the number of a worker when it starts.
-    WorkerLine::of(unsafe { ngx_worker })
+    WorkerLine::of(process::worker())
 }
 
 /// The time, in whole seconds, as NGINX last read it.
@@ -58,8 +57,7 @@ const UNKNOWN: u64 = 0;
 
 /// A process id may be used again, but not with the same start time.
 fn current() -> OwnerId {
-    // SAFETY: NGINX sets its process id when a process starts.
-    let pid = u64::try_from(unsafe { ngx_pid }).unwrap_or_default();
+    let pid = process::pid();
     let id = pid << TIME_BITS | start_time(pid);
     OwnerId(NonZeroU64::new(id).unwrap_or(NonZeroU64::MIN))
 }
@@ -73,15 +71,3 @@ fn start_time(pid: u64) -> u64 {
     let start_time = fields.split_ascii_whitespace().nth(19).and_then(|field| field.parse().ok());
     start_time.map_or(UNKNOWN, |start_time: u64| start_time & TIME_MASK)
 }
-
-/// Whether a process exists, be it another user's. One that waits to be reaped does.
-fn exists(pid: u64) -> bool {
-    let Ok(pid) = i32::try_from(pid) else {
-        return true;
-    };
-    // SAFETY: signal 0 is not sent.
-    let sent = unsafe { nginx_sys::kill(pid, 0) };
-    sent == 0 || std::io::Error::last_os_error().raw_os_error() != Some(ESRCH)
-}
-
-const ESRCH: i32 = nginx_sys::ESRCH as i32;

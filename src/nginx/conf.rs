@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use super::lasting::Lasting;
 use super::rc;
 use super::request::{OutOfMemory, Request};
 use nginx_sys::{
@@ -171,12 +172,14 @@ impl ComplexValue {
     /// # Errors
     ///
     /// The request's memory is used up.
-    pub fn evaluate(self, request: Request) -> Result<ngx_str_t, OutOfMemory> {
+    pub fn evaluate(self, request: Request) -> Result<Lasting<[u8]>, OutOfMemory> {
         let mut value = ngx_str_t::empty();
-        // SAFETY: the value lives as long as the configuration, and the request is live.
-        let status =
-            unsafe { ngx_http_complex_value(request.as_ptr(), self.0.as_ptr(), &mut value) };
-        if status == rc::OK { Ok(value) } else { Err(OutOfMemory) }
+        // SAFETY: the value lives as long as the configuration, and the request is live, as long as which
+        // what it evaluates to lives.
+        unsafe {
+            let status = ngx_http_complex_value(request.as_ptr(), self.0.as_ptr(), &mut value);
+            if status == rc::OK { Ok(Lasting::of_string(value)) } else { Err(OutOfMemory) }
+        }
     }
 }
 

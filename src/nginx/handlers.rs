@@ -17,6 +17,7 @@ use ngx::http::{HttpModuleMainConf as _, NgxHttpCoreModule};
 use super::WorkerCell;
 use super::buffers::Chain;
 use super::lasting::Lasting;
+use super::module::Open;
 use super::rc;
 use super::request::Request;
 use super::variables;
@@ -42,21 +43,13 @@ pub(super) unsafe extern "C" fn event_handler<H: Handler>(event: *mut ngx_event_
 }
 
 /// Puts a handler into a phase (`NGX_HTTP_..._PHASE`), before those of the modules before this one.
-///
-/// # Safety
-///
-/// Called from a module's `postconfiguration`.
-pub unsafe fn add_to_phase(
-    cf: &ngx_conf_t,
-    phase: u32,
-    handler: ngx_http_handler_pt,
-) -> Option<()> {
+pub fn add_to_phase<H: Handler>(cf: &ngx_conf_t, _: Open, phase: u32) -> Option<()> {
     let core: &mut ngx_http_core_main_conf_t = NgxHttpCoreModule::main_conf_mut(cf)?;
     let phase = core.phases.get_mut(usize::try_from(phase).ok()?)?;
     // SAFETY: a phase has an array of handlers by then, in which NGINX makes room for one more.
     unsafe {
         let place = ngx_array_push(&mut phase.handlers).cast::<ngx_http_handler_pt>();
-        NonNull::new(place)?.write(handler);
+        NonNull::new(place)?.write(Some(handler::<H>));
     }
     Some(())
 }
@@ -107,11 +100,7 @@ static NEXT_HEADER: WorkerCell<ngx_http_output_header_filter_pt> = WorkerCell::n
 static NEXT_BODY: WorkerCell<ngx_http_output_body_filter_pt> = WorkerCell::new(None);
 
 /// Puts the filter of this module on top of those registered before.
-///
-/// # Safety
-///
-/// Called once for a configuration, from a module's `postconfiguration`.
-pub unsafe fn add_filter<F: Filter>() {
+pub fn add_filter<F: Filter>(_: Open) {
     // SAFETY: NGINX has one thread while it reads its configuration.
     unsafe {
         NEXT_HEADER.set(ngx_http_top_header_filter);

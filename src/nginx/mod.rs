@@ -1,6 +1,7 @@
 //! NGINX's C interface, wrapped once per idea; the code above these wrappers is safe Rust.
 
 pub mod bits;
+pub mod body;
 pub mod buffers;
 pub mod conf;
 pub mod event;
@@ -9,11 +10,14 @@ pub mod headers;
 pub mod lasting;
 pub mod location;
 pub mod memory;
+pub mod module;
 pub mod pool;
+pub mod process;
 pub mod rc;
 pub mod request;
 pub mod response;
 pub mod rewrite;
+pub mod servers;
 pub mod subrequest;
 pub mod upstream_cache;
 pub mod upstream_conf;

@@ -3,9 +3,9 @@
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_HTTP_VERSION_20, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t,
-    ngx_http_run_posted_requests, ngx_http_upstream_t, ngx_int_t, ngx_log_t, ngx_module_t,
-    ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+    NGX_HTTP_VERSION_20, ngx_http_arg, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t,
+    ngx_http_request_t, ngx_http_run_posted_requests, ngx_http_upstream_t, ngx_int_t, ngx_log_t,
+    ngx_module_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use ngx::http::{
     HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
@@ -15,7 +15,7 @@ use super::bits::connection::ERROR;
 use super::bits::headers_in::CHUNKED;
 use super::bits::request::{INTERNAL, KEEPALIVE, POST_ACTION, URI_CHANGES};
 use super::lasting::Lasting;
-use super::location;
+use super::{location, rc};
 
 /// What makes the answer in a location: NGINX's `r->content_handler`.
 pub type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
@@ -204,6 +204,18 @@ impl Request {
     /// The value of the Host header.
     pub fn host(self) -> Option<Lasting<[u8]>> {
         value_of(self.raw().headers_in.host)
+    }
+
+    /// The value of an argument of the URI, as it is written there.
+    pub fn argument(self, name: &str) -> Option<Lasting<[u8]>> {
+        let mut value = ngx_str_t::empty();
+        let name = super::string(name.as_bytes());
+        // SAFETY: a live request, a name that is only read, and a place for a value, which is a part of
+        // the request's URI.
+        unsafe {
+            let found = ngx_http_arg(self.as_ptr(), name.data, name.len, &mut value);
+            (found == rc::OK).then(|| Lasting::of_string(value))
+        }
     }
 
     /// The upstream that the request has been sent to, or is being sent to.
