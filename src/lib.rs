@@ -10,7 +10,6 @@
 //! [`request::authorization`] puts the JWT in, or [`request::refusal`] answers the client.
 
 mod conf;
-mod directives;
 mod filters;
 mod guard;
 mod introspect;
@@ -52,7 +51,7 @@ mod exports {
 
     pub static mut ngx_http_phantom_token_module: ngx_module_t = ngx_module_t {
         ctx: ptr::addr_of!(CONTEXT).cast_mut().cast(),
-        commands: ptr::addr_of_mut!(directives::COMMANDS).cast(),
+        commands: ptr::addr_of_mut!(conf::COMMANDS).cast(),
         type_: NGX_HTTP_MODULE as _,
         init_module: Some(module::init_module::<Module>),
         init_process: Some(module::init_process::<Module>),

@@ -22,7 +22,8 @@ use crate::nginx::variables::OfClient;
 use crate::nginx::{WorkerCell, conf};
 use crate::server::Identities;
 
-const DEFAULT_NAME: &str = "phantom_token";
+/// The zone that there is without a declaration.
+pub const DEFAULT_NAME: &str = "phantom_token";
 const DEFAULT_SIZE: usize = 10 << 20;
 /// What the entries of a worker's cache may hold on average. Most JWTs have one or two kilobytes.
 const LOCAL_BYTES_PER_ENTRY: usize = 4 << 10;
@@ -119,22 +120,26 @@ impl MainConf {
         self.add(cf, name, size, Some(declared)).map(drop)
     }
 
-    /// The zone of a name, or the default one, which is declared when it is first asked for, for a
-    /// location that uses it.
+    /// The zone of a name, for a location that has each worker keep so many entries in front of it. The
+    /// default one is declared when it is first asked for.
     ///
     /// # Errors
     ///
     /// No zone of that name was declared.
-    pub fn zone(cf: &mut ngx_conf_t, name: Option<&str>) -> Result<NonNull<CacheZone>, ZoneError> {
-        let unknown = || ZoneError::Unknown(name.unwrap_or(DEFAULT_NAME).to_owned());
+    pub fn zone(
+        cf: &mut ngx_conf_t,
+        name: &str,
+        local_entries: Option<NonZeroUsize>,
+    ) -> Result<NonNull<CacheZone>, ZoneError> {
+        let unknown = || ZoneError::Unknown(name.to_owned());
         let main = Module::main_conf_mut(cf).ok_or_else(unknown)?;
-        let zone = match main.find(name.unwrap_or(DEFAULT_NAME)) {
+        let zone = match main.find(name) {
             Some(zone) => zone,
-            None if name.is_some_and(|name| name != DEFAULT_NAME) => return Err(unknown()),
+            None if name != DEFAULT_NAME => return Err(unknown()),
             None => main.add(cf, DEFAULT_NAME, DEFAULT_SIZE, None)?,
         };
         // SAFETY: zones live in the pool of the configuration, as the list does.
-        unsafe { zone.as_ref() }.used.set(true);
+        unsafe { zone.as_ref() }.use_with(local_entries);
         Ok(zone)
     }
 
@@ -210,9 +215,10 @@ impl CacheZone {
         &self.name
     }
 
-    /// Lets a worker keep so many entries in front of the zone, or more.
-    pub fn allow_local(&self, entries: NonZeroUsize) {
-        self.local_entries.set(self.local_entries.get().max(Some(entries)));
+    /// A protected location uses it, and lets a worker keep so many entries in front of it, or more.
+    fn use_with(&self, local_entries: Option<NonZeroUsize>) {
+        self.used.set(true);
+        self.local_entries.set(self.local_entries.get().max(local_entries));
     }
 
     /// Takes the worker's own cache, until it is put back.

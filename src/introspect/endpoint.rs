@@ -115,7 +115,7 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
             cf.warn(&Warning::Nowhere(location.context(cf), endpoint));
             lost.push(guard.endpoint.clone());
         }
-        let given = location.conf_mut().settings.vary.clone().unwrap_or_default();
+        let given = location.conf_mut().settings.cache.with_defaults().vary;
         let mut vary = Vary::default();
         for &value in &*given {
             match value.variables().any(|name| variables::may_change(cf, name)) {

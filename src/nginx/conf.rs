@@ -208,7 +208,7 @@ pub fn size(value: &[u8]) -> Option<usize> {
 }
 
 /// The name of a directive.
-pub fn directive_name(name: &ngx_str_t) -> &str {
+fn directive_name(name: &ngx_str_t) -> &str {
     // SAFETY: directives are named by literals.
     core::str::from_utf8(unsafe { super::bytes(*name) }).unwrap_or_default()
 }

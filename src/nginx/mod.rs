@@ -3,6 +3,7 @@
 pub mod bits;
 pub mod body;
 pub mod buffers;
+pub mod command;
 pub mod conf;
 pub mod event;
 pub mod handlers;

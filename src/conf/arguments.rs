@@ -13,17 +13,21 @@ use phantom_token_core::introspection::{ClientCredential, decides};
 use phantom_token_core::stale::UseStale;
 use zeroize::Zeroizing;
 
-use crate::conf::{CacheChoice, IgnoredHeaders, OnOptions};
+use super::values::{CacheChoice, IgnoredHeaders, OnOptions};
 use crate::nginx::conf::{self, ConfExt as _};
-use crate::zone::zone_name;
+use crate::zone::{ZoneError, zone_name};
 
 /// What is wrong with a directive's arguments.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SettingError {
+pub enum SettingError {
     #[error("is duplicate")]
     Duplicate,
     #[error("NGINX has logged what is wrong")]
     Logged,
+    #[error("stands beside another directive that answers requests")]
+    OtherContent,
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
     #[error("expected {expected}, got \"{got}\"")]
     Unexpected { expected: &'static str, got: String },
     #[error("expected {0}")]
@@ -45,7 +49,7 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-pub(super) fn flag(value: &[u8]) -> Result<bool, SettingError> {
+pub fn flag(value: &[u8]) -> Result<bool, SettingError> {
     if value.eq_ignore_ascii_case(b"on") {
         return Ok(true);
     }
@@ -55,11 +59,11 @@ pub(super) fn flag(value: &[u8]) -> Result<bool, SettingError> {
     Err(unexpected("\"on\" or \"off\"", value))
 }
 
-pub(super) fn text(value: &[u8], expected: &'static str) -> Result<String, SettingError> {
+pub fn text(value: &[u8], expected: &'static str) -> Result<String, SettingError> {
     String::from_utf8(value.to_vec()).map_err(|_| unexpected(expected, value))
 }
 
-pub(super) fn token_syntax(value: &[u8]) -> Result<TokenSyntax, SettingError> {
+pub fn token_syntax(value: &[u8]) -> Result<TokenSyntax, SettingError> {
     match value {
         b"b64token" => Ok(TokenSyntax::B64token),
         b"visible" => Ok(TokenSyntax::Visible),
@@ -69,7 +73,7 @@ pub(super) fn token_syntax(value: &[u8]) -> Result<TokenSyntax, SettingError> {
 
 /// The name of a location. C-module files leave the slash out; what follows a `?` or a `#` would
 /// be lost on the way.
-pub(super) fn endpoint(value: &[u8]) -> Result<Rc<[u8]>, SettingError> {
+pub fn endpoint(value: &[u8]) -> Result<Rc<[u8]>, SettingError> {
     const EXPECTED: &str = "the path or the word behind \"location\", without blanks, \"=\", \"~\", \"@\", \"?\", \"#\" or \"$\"";
     let strange = |byte: &u8| byte.is_ascii_control() || b" ?#$".contains(byte);
     let is_modified = |first: &u8| b"=~^@".contains(first);
@@ -83,9 +87,7 @@ pub(super) fn endpoint(value: &[u8]) -> Result<Rc<[u8]>, SettingError> {
 }
 
 /// A credential; none for `off`, which ends an inherited one.
-pub(super) fn credential(
-    cf: &mut ngx_conf_t,
-) -> Result<Option<Rc<ClientCredential>>, SettingError> {
+pub fn credential(cf: &mut ngx_conf_t) -> Result<Option<Rc<ClientCredential>>, SettingError> {
     let (id, secret) = match cf.values().collect::<Vec<_>>()[..] {
         [b"off"] => return Ok(None),
         [id, secret] => (id, secret),
@@ -136,7 +138,7 @@ fn read_some(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(content)
 }
 
-pub(super) fn media_type(value: &[u8]) -> Result<Rc<str>, SettingError> {
+pub fn media_type(value: &[u8]) -> Result<Rc<str>, SettingError> {
     const EXPECTED: &str = "a media type such as \"application/jwt\"";
     let header = http::HeaderValue::from_bytes(value).map_err(|_| unexpected(EXPECTED, value))?;
     let text = header.to_str().map_err(|_| unexpected(EXPECTED, value))?;
@@ -146,7 +148,7 @@ pub(super) fn media_type(value: &[u8]) -> Result<Rc<str>, SettingError> {
     Ok(text.into())
 }
 
-pub(super) fn names(values: &[&[u8]]) -> Result<Rc<[String]>, SettingError> {
+pub fn names(values: &[&[u8]]) -> Result<Rc<[String]>, SettingError> {
     const EXPECTED: &str = "the name of a member of the introspection answer, other than \
         \"active\", \"token_type\", \"token_use\", \"nbf\" and \"exp\"";
     let name = |value: &&[u8]| match text(value, EXPECTED)? {
@@ -156,13 +158,13 @@ pub(super) fn names(values: &[&[u8]]) -> Result<Rc<[String]>, SettingError> {
     values.iter().map(name).collect()
 }
 
-pub(super) fn response_size(value: &[u8]) -> Result<usize, SettingError> {
+pub fn response_size(value: &[u8]) -> Result<usize, SettingError> {
     const EXPECTED: &str = "a size from 1 to 16m, such as \"64k\"";
     let size = conf::size(value).filter(|size| (1..=16 << 20).contains(size));
     size.ok_or_else(|| unexpected(EXPECTED, value))
 }
 
-pub(super) fn cache(value: &[u8]) -> Result<CacheChoice, SettingError> {
+pub fn cache(value: &[u8]) -> Result<CacheChoice, SettingError> {
     const EXPECTED: &str = "the name of a zone, or \"off\"";
     if value == b"off" {
         return Ok(CacheChoice::Off);
@@ -172,7 +174,7 @@ pub(super) fn cache(value: &[u8]) -> Result<CacheChoice, SettingError> {
     Ok(CacheChoice::Zone(name.to_owned()))
 }
 
-pub(super) fn time_or_off(value: &[u8]) -> Result<Option<Duration>, SettingError> {
+pub fn time_or_off(value: &[u8]) -> Result<Option<Duration>, SettingError> {
     if value == b"off" {
         return Ok(None);
     }
@@ -181,7 +183,7 @@ pub(super) fn time_or_off(value: &[u8]) -> Result<Option<Duration>, SettingError
     Ok(Some(Duration::from_secs(seconds)))
 }
 
-pub(super) fn ignored_headers(values: &[&[u8]]) -> Result<IgnoredHeaders, SettingError> {
+pub fn ignored_headers(values: &[&[u8]]) -> Result<IgnoredHeaders, SettingError> {
     let mut ignored = IgnoredHeaders::default();
     for value in values {
         match value.to_ascii_lowercase().as_slice() {
@@ -193,12 +195,12 @@ pub(super) fn ignored_headers(values: &[&[u8]]) -> Result<IgnoredHeaders, Settin
     Ok(ignored)
 }
 
-pub(super) fn lock_timeout(value: &[u8]) -> Result<u64, SettingError> {
+pub fn lock_timeout(value: &[u8]) -> Result<u64, SettingError> {
     let timeout = conf::milliseconds(value).filter(|timeout| (1..=3_600_000).contains(timeout));
     timeout.ok_or_else(|| unexpected("a time from 1ms to 1h, such as \"5s\"", value))
 }
 
-pub(super) fn use_stale(values: &[&[u8]]) -> Result<UseStale, SettingError> {
+pub fn use_stale(values: &[&[u8]]) -> Result<UseStale, SettingError> {
     const EXPECTED: &str = "\"error\", \"timeout\", \"updating\", \"http_429\", \"http_500\", \
         \"http_502\", \"http_503\", \"http_504\", or \"off\" alone";
     let mut use_stale = UseStale::default();
@@ -215,7 +217,7 @@ pub(super) fn use_stale(values: &[&[u8]]) -> Result<UseStale, SettingError> {
     Ok(use_stale)
 }
 
-pub(super) fn background_update(values: &[&[u8]]) -> Result<Option<u64>, SettingError> {
+pub fn background_update(values: &[&[u8]]) -> Result<Option<u64>, SettingError> {
     const EXPECTED: &str = "\"on\", \"on before=time\" with a time such as \"10s\", or \"off\"";
     let (switch, rest) = values.split_first().ok_or_else(|| unexpected(EXPECTED, b""))?;
     let switch = flag(switch).map_err(|_| unexpected(EXPECTED, switch))?;
@@ -230,7 +232,7 @@ pub(super) fn background_update(values: &[&[u8]]) -> Result<Option<u64>, Setting
     }
 }
 
-pub(super) fn worker_cache(value: &[u8]) -> Result<Option<NonZeroUsize>, SettingError> {
+pub fn worker_cache(value: &[u8]) -> Result<Option<NonZeroUsize>, SettingError> {
     const EXPECTED: &str = "a number of entries from 1 to 1048576, or \"off\"";
     if value == b"off" {
         return Ok(None);
@@ -241,7 +243,7 @@ pub(super) fn worker_cache(value: &[u8]) -> Result<Option<NonZeroUsize>, Setting
     entries.map(Some).ok_or_else(|| unexpected(EXPECTED, value))
 }
 
-pub(super) fn options(value: &[u8]) -> Result<OnOptions, SettingError> {
+pub fn options(value: &[u8]) -> Result<OnOptions, SettingError> {
     match value {
         b"reply" => Ok(OnOptions::Reply),
         b"pass" => Ok(OnOptions::Pass),

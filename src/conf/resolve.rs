@@ -1,0 +1,155 @@
+//! How a location is protected, once it has inherited its settings.
+
+use core::ptr::NonNull;
+use std::rc::Rc;
+
+use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
+use ngx::http::{HttpModuleLocationConf as _, NgxHttpCoreModule};
+use phantom_token_core::cache::Profile;
+use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
+use phantom_token_core::flow;
+use phantom_token_core::freshness::Policy;
+use phantom_token_core::introspection::ClientCredential;
+use zeroize::Zeroizing;
+
+use super::credential::CredentialChoice;
+use super::error::{Cause, Problem};
+use super::values::{CacheChoice, Placed};
+use super::{Protection, Settings, cache, challenge, introspection};
+use crate::guard::{Guard, Profiles};
+use crate::nginx::conf::Place;
+use crate::nginx::{WorkerCell, location};
+use crate::server;
+use crate::vary::Vary;
+use crate::zone::{CacheZone, MainConf};
+
+impl Settings {
+    /// Whether and how the location that the parser merges is protected.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with which directive.
+    pub fn protection(&self, cf: &mut ngx_conf_t) -> Result<Protection, Cause> {
+        let Placed { value: true, place: Some(on) } = self.protect.with_defaults().enable else {
+            return Ok(Protection::Off);
+        };
+        let Some(endpoint) = self.introspection.endpoint.clone() else {
+            if reachable_location(cf).is_some() {
+                return Err(Cause::protection(&on, Problem::NoEndpoint));
+            }
+            return Ok(Protection::NotConfigured);
+        };
+        if reachable_location(cf).is_some_and(|name| name == &*endpoint) {
+            return Err(Cause::protection(&on, Problem::OwnEndpoint));
+        }
+        Ok(Protection::On(Box::new(self.guard(endpoint, &on, cf)?)))
+    }
+
+    fn guard(&self, endpoint: Rc<[u8]>, on: &Place, cf: &mut ngx_conf_t) -> Result<Guard, Cause> {
+        let protect = self.protect.with_defaults();
+        let introspection::WithDefaults { accept, jwt_members, max_response_size } =
+            self.introspection.with_defaults();
+        let cache = self.cache.with_defaults();
+        let credential = self.introspection.credential.as_ref();
+        let credential = credential.and_then(CredentialChoice::credential).cloned();
+        let cache_zone = zone(&cache, on, cf)?;
+        let freshness = freshness(&cache);
+        let mut parts = question(cf, &endpoint, &accept, credential.as_deref(), &jwt_members);
+        let question = fingerprint(&parts);
+        parts.push(freshness.to_bytes().into());
+        Ok(Guard {
+            token_syntax: protect.token_syntax,
+            profiles: Profiles { question, answer: fingerprint(&parts) },
+            endpoint,
+            accept,
+            credential,
+            jwt_members,
+            max_response_size,
+            settings: flow::Settings {
+                freshness,
+                lock: cache.lock,
+                lock_timeout_ms: cache.lock_timeout_ms,
+                use_stale: cache.use_stale,
+                background_update: cache.background_update,
+            },
+            cache_zone,
+            options: protect.options,
+            challenge: self.challenge(on)?,
+            bypass: self.cache.bypass,
+            vary: Vary::default(),
+            ignores_client_abort: false,
+            uses_worker_cache: cache.worker_cache.is_some(),
+            location: location_name(cf),
+            not_storable_said: WorkerCell::default(),
+        })
+    }
+
+    fn challenge(&self, on: &Place) -> Result<Challenge, Cause> {
+        let challenge::WithDefaults { realm, scopes, with_error } = self.challenge.with_defaults();
+        Challenge::new(&realm.value, scopes.text().as_deref(), with_error).map_err(|error| {
+            let (directive, set) = match error {
+                ChallengeSyntaxError::Realm(_) => ("phantom_token_realm", realm.place.as_ref()),
+                ChallengeSyntaxError::Scope(_) => scopes.source(),
+            };
+            let set = set.unwrap_or(on).clone();
+            Cause { directive, set, problem: Problem::Challenge(error) }
+        })
+    }
+}
+
+fn freshness(cache: &cache::WithDefaults) -> Policy {
+    Policy {
+        valid: cache.valid,
+        inactive_valid: cache.inactive_valid,
+        max_valid: cache.max_valid,
+        ignore_cache_control: cache.ignored_headers.cache_control,
+        ignore_expires: cache.ignored_headers.expires,
+    }
+}
+
+fn zone(
+    cache: &cache::WithDefaults,
+    on: &Place,
+    cf: &mut ngx_conf_t,
+) -> Result<Option<NonNull<CacheZone>>, Cause> {
+    let Placed { value: CacheChoice::Zone(name), place } = &cache.zone else {
+        return Ok(None);
+    };
+    MainConf::zone(cf, name, cache.worker_cache).map(Some).map_err(|error| match place.clone() {
+        Some(set) => Cause { directive: "phantom_token_cache", set, problem: Problem::Zone(error) },
+        None => Cause::protection(on, Problem::Zone(error)),
+    })
+}
+
+fn location_name(cf: &ngx_conf_t) -> String {
+    let core: Option<&ngx_http_core_loc_conf_t> = NgxHttpCoreModule::location_conf(cf);
+    String::from_utf8_lossy(core.map(location::name).unwrap_or_default()).into_owned()
+}
+
+/// The name of the location being merged, unless it is one that no request of a client gets to: the
+/// context of a server, an internal location, or one whose name has no leading slash.
+fn reachable_location(cf: &ngx_conf_t) -> Option<&[u8]> {
+    let core: &ngx_http_core_loc_conf_t = NgxHttpCoreModule::location_conf(cf)?;
+    let name = location::name(core);
+    let is_named = name.starts_with(b"@") && !location::is_internal(core);
+    (location::is_open(core) || is_named).then_some(name)
+}
+
+/// What is asked, beside the token. Locations of the same name in two servers may lead to two
+/// authorization servers, so the server is a part of it.
+fn question(
+    cf: &mut ngx_conf_t,
+    endpoint: &[u8],
+    accept: &str,
+    credential: Option<&ClientCredential>,
+    jwt_members: &[String],
+) -> Vec<Zeroizing<Vec<u8>>> {
+    let credential = credential.map_or("", ClientCredential::header_value);
+    let fixed = [endpoint, accept.as_bytes(), credential.as_bytes()].map(<[u8]>::to_vec);
+    let members = jwt_members.iter().map(|member| member.clone().into_bytes());
+    [server::identity(cf)].into_iter().chain(fixed).chain(members).map(Zeroizing::new).collect()
+}
+
+fn fingerprint(parts: &[Zeroizing<Vec<u8>>]) -> Profile {
+    Profile::new(&parts.iter().map(|part| part.as_slice()).collect::<Vec<_>>())
+}
