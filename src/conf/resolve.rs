@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
 use ngx::http::{HttpModuleLocationConf as _, NgxHttpCoreModule};
+use phantom_token_core::admit::Rules;
 use phantom_token_core::cache::Profile;
 use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
 use phantom_token_core::flow;

@@ -6,6 +6,7 @@ mod directives;
 mod endpoint;
 mod inheritance;
 mod readme;
+mod rows;
 mod sample_configurations;
 mod secret_file;
 mod verdict;
