@@ -59,6 +59,7 @@ impl Settings {
         let question = fingerprint(&parts);
         parts.push(freshness.to_bytes().into());
         Ok(Guard {
+            rules: Rules::default(),
             token_syntax: protect.token_syntax,
             profiles: Profiles { question, answer: fingerprint(&parts) },
             endpoint,

@@ -56,7 +56,7 @@ struct Directive {
 }
 
 fn directives() -> impl Iterator<Item = Directive> {
-    let json = include_str!("../../docs/directives.json");
+    let json = include_str!("../../../docs/directives.json");
     let rows: Vec<Value> = serde_json::from_str(json).unwrap();
     rows.into_iter().map(|row| Directive { row })
 }
