@@ -15,20 +15,20 @@ use phantom_token_core::presented::Presented;
 use phantom_token_core::refusal::Refusal;
 use zeroize::Zeroizing;
 
-use crate::guard::Guard;
 use crate::introspect::capture::{Capture, Captured};
 use crate::log;
 use crate::nginx::event::Event;
 use crate::nginx::lasting::Lasting;
 use crate::nginx::request::{ContentHandler, OutOfMemory, Request};
 use crate::nginx::{pool, upstream_cache};
+use crate::protection::Protection;
 use crate::request::site::Site;
 use crate::zone::CacheZone;
 
 /// An introspection: its question, its answer as it comes in, and who is to know of it. It is in the
 /// pool of the request that asks.
 pub struct Introspection {
-    guard: Lasting<Guard>,
+    protection: Lasting<Protection>,
     /// The one that asks.
     request: Request,
     /// The token. `'static` stands for the life of the request.
@@ -58,18 +58,18 @@ pub struct Introspection {
 /// Memory, or the number of subrequests that NGINX allows, is used up.
 pub fn start(
     request: Request,
-    guard: &Guard,
+    protection: &Protection,
     presented: Presented<'static>,
     question: Question,
 ) -> Result<Lasting<Introspection>, OutOfMemory> {
     let introspection = Introspection {
-        // SAFETY: a guard lives as long as the configuration, which outlives its requests.
-        guard: unsafe { Lasting::new(guard) },
+        // SAFETY: a protection lives as long as the configuration, which outlives its requests.
+        protection: unsafe { Lasting::new(protection) },
         request,
         presented,
-        inquiry: Inquiry::begin(question, guard.zone(), &Site(request)),
-        capture: Capture::new(guard.max_response_size),
-        unsettled: guard.vary.unsettled(request)?,
+        inquiry: Inquiry::begin(question, protection.zone(), &Site(request)),
+        capture: Capture::new(protection.max_response_size),
+        unsettled: protection.vary.unsettled(request)?,
         is_other: Cell::new(false),
         ready: Cell::new(false),
         error_noted: Cell::new(false),
@@ -82,10 +82,10 @@ pub fn start(
     let introspection = pool::allocate(request, introspection)?;
     let form = Zeroizing::new(form_body(presented.token()));
     // The request may go on for long without it.
-    subrequest::start(request, introspection, guard, &form)
+    subrequest::start(request, introspection, protection, &form)
         .inspect_err(|OutOfMemory| introspection.abandon())?;
     introspection.ready.set(true);
-    guard.count(Counter::Introspection);
+    protection.count(Counter::Introspection);
     Ok(introspection)
 }
 
@@ -129,7 +129,7 @@ impl Introspection {
     }
 
     fn owns(&self, entry: upstream_cache::Entry) -> bool {
-        is_bound(&entry.key(), &self.presented, self.guard.token_syntax)
+        is_bound(&entry.key(), &self.presented, self.protection.token_syntax)
             && Mark::of(self.presented.token()).admits(entry.etag())
     }
 
@@ -150,8 +150,7 @@ impl Introspection {
             return;
         }
         if let Some(known) = self.unsettled {
-            let is_same =
-                matches!(self.guard().vary.unsettled(subrequest), Ok(Some(here)) if here == known);
+            let is_same = matches!(self.protection().vary.unsettled(subrequest), Ok(Some(here)) if here == known);
             self.is_other.set(!is_same);
         }
         let status = ngx_uint_t::try_from(finalized).unwrap_or_default();
@@ -162,7 +161,7 @@ impl Introspection {
         if let Some(captured) = self.answer()
             && let Err(refusal) = self.conclude(&captured)
         {
-            log::renewal_failed(subrequest, self.guard(), &refusal);
+            log::renewal_failed(subrequest, self.protection(), &refusal);
         }
     }
 
@@ -244,12 +243,12 @@ impl Introspection {
     ///
     /// Why a request with this token is refused.
     pub fn conclude<'a>(&'a self, captured: &'a Captured) -> Result<Jwt<'a>, Refusal> {
-        let (site, guard, head) = (Site(self.request), self.guard(), &captured.head);
-        guard.record_latency(self.inquiry.latency(&site));
+        let (site, protection, head) = (Site(self.request), self.protection(), &captured.head);
+        protection.record_latency(self.inquiry.latency(&site));
         let reply = Reply {
             answer: Answer {
                 token: self.presented.token().as_bytes(),
-                credential: guard.credential.as_deref(),
+                credential: protection.credential.as_deref(),
                 source: head.source,
                 status: head.status,
                 headers: &head.headers,
@@ -258,18 +257,18 @@ impl Introspection {
             valid_until: head.valid_until,
             is_to_other: self.is_other.get(),
         };
-        let copies = guard.zone_with_copies();
-        let mut cache = copies.map(CacheZone::take_local);
-        let zone = guard.zone().map(|zone| (zone, cache.as_deref_mut()));
-        let members = &*guard.jwt_members;
-        let conclusion = self.inquiry.conclude(&site, zone, &guard.settings, &reply, members);
+        let copies = protection.zone_with_copies();
+        let mut cache = copies.map(CacheZone::take_worker_cache);
+        let zone = protection.zone().map(|zone| (zone, cache.as_deref_mut()));
+        let members = &*protection.jwt_members;
+        let conclusion = self.inquiry.conclude(&site, zone, &protection.settings, &reply, members);
         if let (Some(zone), Some(cache)) = (copies, cache) {
-            zone.put_local(cache);
+            zone.put_worker_cache(cache);
         }
         if let Some(unstored) = &conclusion.unstored {
             self.say_unstored(unstored, &reply, &conclusion.verdict);
         }
-        if let Some(zone) = guard.zone() {
+        if let Some(zone) = protection.zone() {
             self.inquiry.land(&site, zone, conclusion.ending);
         }
         conclusion.verdict
@@ -282,11 +281,11 @@ impl Introspection {
         reply: &Reply<'_>,
         verdict: &Result<Jwt<'_>, Refusal>,
     ) {
-        let (guard, log) = (self.guard(), self.request.log());
+        let (protection, log) = (self.protection(), self.request.log());
         match unstored {
-            Unstored::Kind(reason) => log::not_storable(log, guard, *reason, || {
+            Unstored::Kind(reason) => log::not_storable(log, protection, *reason, || {
                 let jwt = verdict.as_ref().ok().filter(|_| !reply.is_to_other)?;
-                self.inquiry.remedy(&guard.settings, reply, jwt)
+                self.inquiry.remedy(&protection.settings, reply, jwt)
             }),
             Unstored::Refused(error) => {
                 if let Some(key) = self.inquiry.key() {
@@ -298,14 +297,14 @@ impl Introspection {
 
     /// Lets one of those who follow lead.
     fn abandon(&self) {
-        if let Some(zone) = self.guard().zone() {
+        if let Some(zone) = self.protection().zone() {
             self.inquiry.abandon(&Site(self.request), zone);
         }
     }
 
     /// The location that it is made for.
-    pub fn guard(&self) -> &Guard {
-        &self.guard
+    pub fn protection(&self) -> &Protection {
+        &self.protection
     }
 }
 

@@ -10,16 +10,15 @@
 //! [`request::authorization`] puts the JWT in, or [`request::refusal`] answers the client.
 
 mod conf;
+mod endpoints;
 mod filters;
-mod guard;
 mod introspect;
 mod log;
+mod module;
 mod nginx;
 mod phases;
-mod purge;
+mod protection;
 mod request;
-mod server;
-mod status;
 mod variables;
 mod vary;
 mod version;
@@ -29,17 +28,17 @@ mod zone;
 use core::ptr;
 
 use nginx_sys::{NGX_HTTP_MODULE, ngx_conf_t, ngx_http_module_t, ngx_log_t, ngx_module_t};
-use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf};
+use ngx::http::{HttpModule as _, HttpModuleMainConf as _};
 
-use conf::{LocationConf, MergeError};
-use nginx::module::{self, Life, Open};
+use conf::error::MergeError;
+use conf::location::LocationConf;
+use conf::main::MainConf;
+use module::Module;
+use nginx::module::{Life, Open};
 use nginx::{handlers, process};
-use zone::MainConf;
 
 #[global_allocator]
 static ALLOCATOR: nginx::memory::Allocator = nginx::memory::Allocator::new();
-
-struct Module;
 
 /// What NGINX looks for in a dynamic module.
 mod exports {
@@ -49,17 +48,18 @@ mod exports {
 
     ngx::ngx_modules!(ngx_http_phantom_token_module);
 
+    #[unsafe(no_mangle)]
     pub static mut ngx_http_phantom_token_module: ngx_module_t = ngx_module_t {
         ctx: ptr::addr_of!(CONTEXT).cast_mut().cast(),
-        commands: ptr::addr_of_mut!(conf::COMMANDS).cast(),
+        commands: ptr::addr_of_mut!(conf::commands::COMMANDS).cast(),
         type_: NGX_HTTP_MODULE as _,
-        init_module: Some(module::init_module::<Module>),
-        init_process: Some(module::init_process::<Module>),
+        init_module: Some(nginx::module::init_module::<Module>),
+        init_process: Some(nginx::module::init_process::<Module>),
         ..ngx_module_t::default()
     };
 }
 
-static CONTEXT: ngx_http_module_t = module::context::<Module>();
+static CONTEXT: ngx_http_module_t = nginx::module::context::<Module>();
 
 impl Life for Module {
     type Error = Box<MergeError>;
@@ -71,6 +71,11 @@ impl Life for Module {
         Some(())
     }
 
+    fn new_main() -> MainConf {
+        Self::take_place();
+        MainConf::new(Self::module())
+    }
+
     fn new_location(cf: &ngx_conf_t) -> LocationConf {
         LocationConf::new(cf)
     }
@@ -80,7 +85,10 @@ impl Life for Module {
         above: &LocationConf,
         conf: &mut LocationConf,
     ) -> Result<(), Box<MergeError>> {
-        conf.merge(above, cf)
+        match Module::main_conf_mut(cf) {
+            Some(main) => conf.merge(above, main, cf),
+            None => Ok(()),
+        }
     }
 
     fn postconfigure(cf: &mut ngx_conf_t, open: Open) -> Option<()> {
@@ -100,23 +108,5 @@ impl Life for Module {
 
     fn start_worker() {
         worker::start();
-    }
-}
-
-// SAFETY: `create_main_conf` makes a `MainConf`.
-unsafe impl HttpModuleMainConf for Module {
-    type MainConf = MainConf;
-}
-
-// SAFETY: `create_loc_conf` makes a `LocationConf`.
-unsafe impl HttpModuleLocationConf for Module {
-    type LocationConf = LocationConf;
-}
-
-impl HttpModule for Module {
-    fn module() -> &'static ngx_module_t {
-        // SAFETY: NGINX writes to the module while it loads it, anew with each reload, when no
-        // function of the module runs, and only reads otherwise.
-        unsafe { &*ptr::addr_of!(exports::ngx_http_phantom_token_module) }
     }
 }

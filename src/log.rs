@@ -7,14 +7,14 @@ use phantom_token_core::cache::{CacheKey, InsertError};
 use phantom_token_core::freshness::{NotStored, Remedy};
 use phantom_token_core::refusal::Refusal;
 
-use crate::conf::LocationConf;
-use crate::guard::Guard;
+use crate::conf::location::LocationConf;
 use crate::nginx::request::Request;
 use crate::nginx::{self, WorkerCell, location};
+use crate::protection::Protection;
 use crate::worker::now;
 
 /// One line for a refused request. NGINX adds the client, the server and the request.
-pub fn refusal(request: Request, guard: Option<&Guard>, refusal: &Refusal) {
+pub fn refusal(request: Request, protection: Option<&Protection>, refusal: &Refusal) {
     let level = level(refusal);
     set_action(request.log());
     ngx_log_error!(
@@ -22,7 +22,7 @@ pub fn refusal(request: Request, guard: Option<&Guard>, refusal: &Refusal) {
         request.log(),
         "phantom_token: refused in location \"{}\": {}",
         request.location_name(),
-        refusal.reason(guard.map(Guard::asked))
+        refusal.reason(protection.map(Protection::asked))
     );
 }
 
@@ -141,11 +141,11 @@ pub fn not_stored(log: *mut ngx_log_t, key: &CacheKey, error: &InsertError) {
 /// works, so this is said once an hour.
 pub fn not_storable(
     log: *mut ngx_log_t,
-    guard: &Guard,
+    protection: &Protection,
     reason: NotStored,
     remedy: impl FnOnce() -> Option<Remedy>,
 ) {
-    if !is_due(&guard.not_storable_said, HOUR) {
+    if !is_due(&protection.not_storable_said, HOUR) {
         return;
     }
     set_action(log);
@@ -154,31 +154,31 @@ pub fn not_storable(
         NGX_LOG_WARN,
         log,
         "phantom_token: an introspection answer is not cached in location \"{}\", since {}{}",
-        guard.location,
+        protection.location,
         reason,
         remedy
     );
 }
 
 /// A client was served although introspection failed.
-pub fn served_stale(request: Request, guard: &Guard, refusal: &Refusal) {
+pub fn served_stale(request: Request, protection: &Protection, refusal: &Refusal) {
     ngx_log_error!(
         NGX_LOG_WARN,
         request.log(),
         "phantom_token: served a stale JWT in location \"{}\": {}",
         request.location_name(),
-        refusal.reason(Some(guard.asked()))
+        refusal.reason(Some(protection.asked()))
     );
 }
 
 /// A JWT in use could not be renewed.
-pub fn renewal_failed(request: Request, guard: &Guard, refusal: &Refusal) {
+pub fn renewal_failed(request: Request, protection: &Protection, refusal: &Refusal) {
     ngx_log_error!(
         NGX_LOG_WARN,
         request.log(),
         "phantom_token: not renewed in the background for location \"{}\": {}",
-        guard.location,
-        refusal.reason(Some(guard.asked()))
+        protection.location,
+        refusal.reason(Some(protection.asked()))
     );
 }
 

@@ -14,8 +14,8 @@ use phantom_token_core::stale::UseStale;
 use zeroize::Zeroizing;
 
 use super::values::{CacheChoice, IgnoredHeaders, OnOptions};
+use super::zones::{ZoneError, zone_name};
 use crate::nginx::conf::{self, ConfExt as _};
-use crate::zone::{ZoneError, zone_name};
 
 /// What is wrong with a directive's arguments.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,15 @@ fn reason(error: &io::Error) -> String {
         (Some(number), Some((text, _))) => format!("{number}: {text}"),
         _ => text,
     }
+}
+
+/// Sets what may be set once at a level.
+pub fn once<T>(setting: &mut Option<T>, value: T) -> Result<(), SettingError> {
+    if setting.is_some() {
+        return Err(SettingError::Duplicate);
+    }
+    *setting = Some(value);
+    Ok(())
 }
 
 pub fn flag(value: &[u8]) -> Result<bool, SettingError> {

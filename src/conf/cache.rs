@@ -7,7 +7,7 @@ directives! {
     use phantom_token_core::stale::UseStale;
     use crate::nginx::conf::ComplexValue;
     use crate::nginx::conf::Predicates;
-    use crate::zone::DEFAULT_NAME;
+    use super::zones::DEFAULT_ZONE;
     use super::arguments;
     use super::values::CacheChoice;
     use super::values::IgnoredHeaders;
@@ -32,7 +32,7 @@ directives! {
         contexts: [Http, Server, Location],
         default: "phantom_token",
         since: "0.1.0",
-        sets: zone: Placed<CacheChoice> = CacheChoice::Zone(DEFAULT_NAME.to_owned()).into(),
+        sets: zone: Placed<CacheChoice> = CacheChoice::Zone(DEFAULT_ZONE.to_owned()).into(),
         to: |given| Ok(given.placed(arguments::cache(given.first())?)),
     }
 

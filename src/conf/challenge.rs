@@ -2,7 +2,7 @@
 
 directives! {
     use super::arguments;
-    use super::directive::once;
+    use super::arguments::once;
     use super::values::Placed;
     use super::values::Scopes;
 

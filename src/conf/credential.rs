@@ -5,7 +5,6 @@ use std::rc::Rc;
 use phantom_token_core::introspection::ClientCredential;
 
 use super::error::Context;
-use super::introspection::Settings;
 use crate::nginx::conf::Place;
 
 /// A credential as the configuration has it.
@@ -29,11 +28,10 @@ impl CredentialChoice {
         self.credential.as_ref()
     }
 
-    /// The one that a level inherits from that above. It notes the endpoint that it was set beside.
-    pub fn of_level_above(above: &Settings) -> Option<Self> {
-        let credential = above.credential.clone()?;
-        let endpoint = credential.endpoint.or_else(|| Some(above.endpoint.clone()));
-        Some(Self { endpoint, ..credential })
+    /// The same for a level below one with that endpoint, which it notes.
+    pub fn inherited_from(&self, endpoint: Option<&Rc<[u8]>>) -> Self {
+        let endpoint = self.endpoint.clone().or_else(|| Some(endpoint.cloned()));
+        Self { endpoint, ..self.clone() }
     }
 
     /// The endpoint that a credential was set beside, above a location that names another one. It may

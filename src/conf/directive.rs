@@ -9,9 +9,10 @@ use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleLocationConf as _, HttpModuleMainConf as _, NgxHttpCoreModule};
 
 use super::arguments::{self, SettingError};
+use super::location::{Content, LocationConf};
+use super::settings::Settings;
 use super::values::Placed;
-use super::{Content, LocationConf, Settings};
-use crate::Module;
+use crate::module::Module;
 use crate::nginx::conf::{self, ComplexValue, ConfExt as _, Place, Predicates};
 use crate::nginx::request::ContentHandler;
 
@@ -256,7 +257,7 @@ impl Given<'_> {
     ) -> Result<(), SettingError> {
         self.note_own(conf);
         let value = to(self)?;
-        once(setting(&mut conf.settings), value)
+        arguments::once(setting(&mut conf.settings), value)
     }
 
     /// Changes the settings of a group.
@@ -311,13 +312,4 @@ impl Given<'_> {
             conf.own.get_or_insert_with(|| (self.name.to_owned(), self.place()));
         }
     }
-}
-
-/// Sets what may be set once at a level.
-pub fn once<T>(setting: &mut Option<T>, value: T) -> Result<(), SettingError> {
-    if setting.is_some() {
-        return Err(SettingError::Duplicate);
-    }
-    *setting = Some(value);
-    Ok(())
 }

@@ -7,7 +7,7 @@ directives! {
         arguments: None,
         contexts: [Location],
         since: "0.1.0",
-        does: |given, conf| given.answer_by(crate::status::handler, conf),
+        does: |given, conf| given.answer_by(crate::nginx::handlers::handler::<crate::endpoints::status::Status>, conf),
     }
 
     /// Drops a token, or all, from all zones.
@@ -16,6 +16,6 @@ directives! {
         arguments: None,
         contexts: [Location],
         since: "0.1.0",
-        does: |given, conf| given.answer_by(crate::purge::handler, conf),
+        does: |given, conf| given.answer_by(crate::nginx::handlers::handler::<crate::endpoints::purge::PurgeEndpoint>, conf),
     }
 }

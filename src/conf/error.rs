@@ -7,10 +7,10 @@ use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t};
 use ngx::http::{HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule};
 use phantom_token_core::challenge::ChallengeSyntaxError;
 
+use super::server;
+use super::zones::ZoneError;
 use crate::nginx::conf::Place;
 use crate::nginx::location;
-use crate::server;
-use crate::zone::ZoneError;
 
 /// An error that shows only once a location has inherited its directives. The one that causes it may
 /// stand far above, in `http` for example, so the location is named as well.

@@ -25,7 +25,10 @@ directives! {
         default: "off",
         since: "0.1.0",
         sets: credential: CredentialChoice,
-        inherits: CredentialChoice::of_level_above,
+        inherits: |above: &Settings| {
+            let credential = above.credential.as_ref()?;
+            Some(credential.inherited_from(above.endpoint.as_ref()))
+        },
         to: |given| {
             let credential = arguments::credential(given.cf)?;
             Ok(CredentialChoice::new(credential, given.place()))

@@ -1,6 +1,5 @@
 //! How a location is protected, once it has inherited its settings.
 
-use core::ptr::NonNull;
 use std::rc::Rc;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
@@ -14,15 +13,38 @@ use phantom_token_core::introspection::ClientCredential;
 use zeroize::Zeroizing;
 
 use super::credential::CredentialChoice;
-use super::error::{Cause, Problem};
+use super::error::{Cause, MergeError, Problem};
+use super::location::{Access, LocationConf, MergedLocation};
+use super::main::MainConf;
+use super::settings::Settings;
 use super::values::{CacheChoice, Placed};
-use super::{Protection, Settings, cache, challenge, introspection};
-use crate::guard::{Guard, Profiles};
+use super::{cache, challenge, introspection};
 use crate::nginx::conf::Place;
+use crate::nginx::lasting::Lasting;
 use crate::nginx::{WorkerCell, location};
-use crate::server;
+use crate::protection::{Profiles, Protection};
 use crate::vary::Vary;
-use crate::zone::{CacheZone, MainConf};
+use crate::zone::CacheZone;
+
+impl LocationConf {
+    /// Takes over from the level above what is not set here, and resolves the result.
+    /// (`ngx::http::Merge` has no way to say what is wrong.)
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with which directive in which location.
+    pub fn merge(
+        &mut self,
+        above: &Self,
+        main: &mut MainConf,
+        cf: &mut ngx_conf_t,
+    ) -> Result<(), Box<MergeError>> {
+        let resolved = self.inherit(above, cf).and_then(|()| self.settings.access(main, cf));
+        self.access = resolved.map_err(|cause| cause.at(cf, &self.begin))?;
+        main.locations.extend(MergedLocation::new(cf, self));
+        Ok(())
+    }
+}
 
 impl Settings {
     /// Whether and how the location that the parser merges is protected.
@@ -30,35 +52,47 @@ impl Settings {
     /// # Errors
     ///
     /// What is wrong with which directive.
-    pub fn protection(&self, cf: &mut ngx_conf_t) -> Result<Protection, Cause> {
+    fn access(&self, main: &mut MainConf, cf: &mut ngx_conf_t) -> Result<Access, Cause> {
         let Placed { value: true, place: Some(on) } = self.protect.with_defaults().enable else {
-            return Ok(Protection::Off);
+            return Ok(Access::Open);
         };
         let Some(endpoint) = self.introspection.endpoint.clone() else {
             if reachable_location(cf).is_some() {
                 return Err(Cause::protection(&on, Problem::NoEndpoint));
             }
-            return Ok(Protection::NotConfigured);
+            return Ok(Access::NotConfigured);
         };
         if reachable_location(cf).is_some_and(|name| name == &*endpoint) {
             return Err(Cause::protection(&on, Problem::OwnEndpoint));
         }
-        Ok(Protection::On(Box::new(self.guard(endpoint, &on, cf)?)))
+        Ok(Access::Protected(Box::new(self.protection(endpoint, &on, main, cf)?)))
     }
 
-    fn guard(&self, endpoint: Rc<[u8]>, on: &Place, cf: &mut ngx_conf_t) -> Result<Guard, Cause> {
+    fn protection(
+        &self,
+        endpoint: Rc<[u8]>,
+        on: &Place,
+        main: &mut MainConf,
+        cf: &mut ngx_conf_t,
+    ) -> Result<Protection, Cause> {
         let protect = self.protect.with_defaults();
         let introspection::WithDefaults { accept, jwt_members, max_response_size } =
             self.introspection.with_defaults();
         let cache = self.cache.with_defaults();
         let credential = self.introspection.credential.as_ref();
         let credential = credential.and_then(CredentialChoice::credential).cloned();
-        let cache_zone = zone(&cache, on, cf)?;
+        let cache_zone = zone(&cache, on, main, cf)?;
         let freshness = freshness(&cache);
-        let mut parts = question(cf, &endpoint, &accept, credential.as_deref(), &jwt_members);
+        let mut parts = question(
+            main.identities.of(cf),
+            &endpoint,
+            &accept,
+            credential.as_deref(),
+            &jwt_members,
+        );
         let question = fingerprint(&parts);
         parts.push(freshness.to_bytes().into());
-        Ok(Guard {
+        Ok(Protection {
             rules: Rules::default(),
             token_syntax: protect.token_syntax,
             profiles: Profiles { question, answer: fingerprint(&parts) },
@@ -112,12 +146,13 @@ fn freshness(cache: &cache::WithDefaults) -> Policy {
 fn zone(
     cache: &cache::WithDefaults,
     on: &Place,
+    main: &mut MainConf,
     cf: &mut ngx_conf_t,
-) -> Result<Option<NonNull<CacheZone>>, Cause> {
+) -> Result<Option<Lasting<CacheZone>>, Cause> {
     let Placed { value: CacheChoice::Zone(name), place } = &cache.zone else {
         return Ok(None);
     };
-    MainConf::zone(cf, name, cache.worker_cache).map(Some).map_err(|error| match place.clone() {
+    main.zone(cf, name, cache.worker_cache).map(Some).map_err(|error| match place.clone() {
         Some(set) => Cause { directive: "phantom_token_cache", set, problem: Problem::Zone(error) },
         None => Cause::protection(on, Problem::Zone(error)),
     })
@@ -140,7 +175,7 @@ fn reachable_location(cf: &ngx_conf_t) -> Option<&[u8]> {
 /// What is asked, beside the token. Locations of the same name in two servers may lead to two
 /// authorization servers, so the server is a part of it.
 fn question(
-    cf: &mut ngx_conf_t,
+    server: Vec<u8>,
     endpoint: &[u8],
     accept: &str,
     credential: Option<&ClientCredential>,
@@ -149,7 +184,7 @@ fn question(
     let credential = credential.map_or("", ClientCredential::header_value);
     let fixed = [endpoint, accept.as_bytes(), credential.as_bytes()].map(<[u8]>::to_vec);
     let members = jwt_members.iter().map(|member| member.clone().into_bytes());
-    [server::identity(cf)].into_iter().chain(fixed).chain(members).map(Zeroizing::new).collect()
+    [server].into_iter().chain(fixed).chain(members).map(Zeroizing::new).collect()
 }
 
 fn fingerprint(parts: &[Zeroizing<Vec<u8>>]) -> Profile {

@@ -1,57 +1,18 @@
 //! The locations that introspection endpoints name: found once a configuration is read.
 
-use core::ptr::{self, NonNull};
+use core::ptr;
 use std::rc::Rc;
 
-use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t};
-use ngx::http::{
-    HttpModuleLocationConf as _, HttpModuleMainConf as _, HttpModuleServerConf as _,
-    NgxHttpCoreModule,
-};
+use nginx_sys::ngx_conf_t;
+use ngx::http::HttpModuleMainConf as _;
 
-use crate::Module;
-use crate::conf::{Context, LocationConf, Protection};
+use crate::conf::error::Context;
+use crate::conf::location::{Access, MergedLocation};
+use crate::module::Module;
 use crate::nginx::conf::{ComplexValue, ConfExt as _, Place};
 use crate::nginx::upstream_conf::{Host, Passing};
 use crate::nginx::{location, rewrite, variables};
 use crate::vary::Vary;
-
-/// A location, or a server outside of any, as NGINX has merged it.
-pub struct Location {
-    server: *const ngx_http_core_srv_conf_t,
-    core: NonNull<ngx_http_core_loc_conf_t>,
-    conf: NonNull<LocationConf>,
-}
-
-impl Location {
-    /// The one that the parser merges.
-    pub fn merged(cf: &ngx_conf_t, conf: &mut LocationConf) -> Option<Self> {
-        let core: &ngx_http_core_loc_conf_t = NgxHttpCoreModule::location_conf(cf)?;
-        let server: &ngx_http_core_srv_conf_t = NgxHttpCoreModule::server_conf(cf)?;
-        let (core, conf) = (NonNull::from(core), NonNull::from(conf));
-        Some(Self { server: ptr::from_ref(server), core, conf })
-    }
-
-    fn context(&self, cf: &ngx_conf_t) -> Context {
-        Context::new(cf, self.server, Some(self.core()), &self.conf_mut().begin)
-    }
-
-    fn core(&self) -> &ngx_http_core_loc_conf_t {
-        // SAFETY: locations live in the pool of the configuration, as the list of them does.
-        unsafe { self.core.as_ref() }
-    }
-
-    fn name(&self) -> &[u8] {
-        location::name(self.core())
-    }
-
-    #[expect(clippy::mut_from_ref, reason = "it is in the pool, and not in the list")]
-    fn conf_mut(&self) -> &mut LocationConf {
-        // SAFETY: as above. Nobody keeps a reference while NGINX reads its configuration, nor does
-        // `resolve_server` beyond the location that it is at.
-        unsafe { &mut *self.conf.as_ptr() }
-    }
-}
 
 /// Why an introspection location does not do what it is meant for.
 #[derive(Debug, thiserror::Error)]
@@ -99,21 +60,21 @@ pub fn resolve(cf: &mut ngx_conf_t) -> Option<()> {
     Some(())
 }
 
-fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
-    let mut named: Vec<(&Location, bool)> = Vec::new();
+fn resolve_server(cf: &mut ngx_conf_t, locations: &[MergedLocation]) -> Option<()> {
+    let mut named: Vec<(&MergedLocation, bool)> = Vec::new();
     let mut lost: Vec<Rc<[u8]>> = Vec::new();
     for location in locations {
-        let Protection::On(guard) = &mut location.conf_mut().protection else {
+        let Access::Protected(protection) = &mut location.conf_mut().access else {
             continue;
         };
-        let target = find(locations, &guard.endpoint);
+        let target = find(locations, &protection.endpoint);
         if !location.name().is_empty()
-            && !leads_somewhere(locations, &guard.endpoint)
-            && !lost.contains(&guard.endpoint)
+            && !leads_somewhere(locations, &protection.endpoint)
+            && !lost.contains(&protection.endpoint)
         {
-            let endpoint = String::from_utf8_lossy(&guard.endpoint).into_owned();
+            let endpoint = String::from_utf8_lossy(&protection.endpoint).into_owned();
             cf.warn(&Warning::Nowhere(location.context(cf), endpoint));
-            lost.push(guard.endpoint.clone());
+            lost.push(protection.endpoint.clone());
         }
         let given = location.conf_mut().settings.cache.with_defaults().vary;
         let mut vary = Vary::default();
@@ -124,11 +85,12 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
             }
         }
         let passing = target.and_then(|target| Passing::of(cf, target.core()));
-        guard.ignores_client_abort = passing.as_ref().is_some_and(Passing::ignores_client_abort);
+        protection.ignores_client_abort =
+            passing.as_ref().is_some_and(Passing::ignores_client_abort);
         let hosts: &[&[u8]] = match (target, passing.as_ref().map(Passing::host)) {
             (Some(_), None) => &[],
             (_, Some(Host::Fixed(host))) => {
-                guard.ask_as(host);
+                protection.ask_as(host);
                 &[]
             }
             (_, Some(Host::Variable(host))) => &[host],
@@ -147,9 +109,9 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
         if !hosts.is_empty() && passing.as_ref().is_none_or(Passing::has_variables) {
             vary.add(ComplexValue::compile(cf, b"$host")?);
         }
-        guard.ask_by(vary);
+        protection.ask_by(vary);
         let is_unvaried = given.is_empty();
-        let Some(target) = target.filter(|target| target.name() == &*guard.endpoint) else {
+        let Some(target) = target.filter(|target| target.name() == &*protection.endpoint) else {
             continue;
         };
         match named.iter_mut().find(|(one, _)| ptr::eq(*one, target)) {
@@ -159,11 +121,11 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
     }
     for (location, is_unvaried) in named {
         warn(cf, location, is_unvaried);
-        location.conf_mut().protection.be_endpoint();
+        location.conf_mut().access.be_endpoint();
         let parts = locations
             .iter()
             .filter(|part| location::is_part(part.core()) && part.name() == location.name());
-        parts.for_each(|part| part.conf_mut().protection.be_endpoint());
+        parts.for_each(|part| part.conf_mut().access.be_endpoint());
     }
     Some(())
 }
@@ -171,13 +133,13 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[Location]) -> Option<()> {
 /// The location of a server that NGINX finds for an endpoint: that of its name, else the longest path
 /// above it, as an introspection may be served there. A regular expression may come
 /// before it.
-fn find<'a>(locations: &'a [Location], endpoint: &[u8]) -> Option<&'a Location> {
+fn find<'a>(locations: &'a [MergedLocation], endpoint: &[u8]) -> Option<&'a MergedLocation> {
     let whole = || {
         locations.iter().filter(|location| {
             !location::is_part(location.core()) && !location::is_pattern(location.core())
         })
     };
-    let is_exact = |location: &&Location| location::is_exact(location.core());
+    let is_exact = |location: &&MergedLocation| location::is_exact(location.core());
     let of_name = whole().filter(|location| location.name() == endpoint).max_by_key(is_exact);
     of_name.or_else(|| {
         let above = whole().filter(|location| {
@@ -189,7 +151,7 @@ fn find<'a>(locations: &'a [Location], endpoint: &[u8]) -> Option<&'a Location> 
 
 /// Whether NGINX may find a location for an endpoint that serves it. Which regular expressions match is
 /// not known.
-fn leads_somewhere(locations: &[Location], endpoint: &[u8]) -> bool {
+fn leads_somewhere(locations: &[MergedLocation], endpoint: &[u8]) -> bool {
     locations.iter().any(|location| {
         let (core, name) = (location.core(), location.name());
         let is_found = match location::is_exact(core) {
@@ -202,12 +164,12 @@ fn leads_somewhere(locations: &[Location], endpoint: &[u8]) -> bool {
 
 /// Says what is wrong with an introspection location, for which some protected location does not say by
 /// which values its answers vary.
-fn warn(cf: &ngx_conf_t, location: &Location, is_unvaried: bool) {
+fn warn(cf: &ngx_conf_t, location: &MergedLocation, is_unvaried: bool) {
     if location::is_open(location.core()) {
         cf.warn(&Warning::Open(location.context(cf)));
     }
-    if let (Protection::Off | Protection::NotConfigured, Some((directive, set))) =
-        (&location.conf_mut().protection, &location.conf_mut().own)
+    if let (Access::Open | Access::NotConfigured, Some((directive, set))) =
+        (&location.conf_mut().access, &location.conf_mut().own)
     {
         cf.warn(&Warning::OfNoEffect(location.context(cf), directive.clone(), set.clone()));
     }

@@ -6,11 +6,11 @@ use nginx_sys::{
     NGX_HTTP_POST, NGX_HTTP_SUBREQUEST_BACKGROUND, NGX_HTTP_SUBREQUEST_WAITED, ngx_http_request_t,
     ngx_int_t, ngx_uint_t, off_t,
 };
-use ngx::http::HttpModuleLocationConf as _;
 
-use crate::conf::Protection;
-use crate::guard::Guard;
+use crate::conf::location::Access;
 use crate::introspect::Introspection;
+use crate::log;
+use crate::module::Module;
 use crate::nginx::bits::request::{BACKGROUND, HEADER_ONLY, SUBREQUEST_IN_MEMORY};
 use crate::nginx::event::Event;
 use crate::nginx::handlers::{Handler, handler};
@@ -19,8 +19,7 @@ use crate::nginx::lasting::Lasting;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::variables::OfClient;
 use crate::nginx::{self, location, rc};
-use crate::zone::MainConf;
-use crate::{Module, log};
+use crate::protection::Protection;
 
 /// Starts the subrequest of an introspection with this form.
 ///
@@ -30,17 +29,17 @@ use crate::{Module, log};
 pub fn start(
     request: Request,
     introspection: Lasting<Introspection>,
-    guard: &Guard,
+    protection: &Protection,
     form: &str,
 ) -> Result<(), OutOfMemory> {
-    let mut subrequest = make(request, introspection, &guard.endpoint)?;
+    let mut subrequest = make(request, introspection, &protection.endpoint)?;
     subrequest.raw_mut().method = NGX_HTTP_POST as ngx_uint_t;
     subrequest.raw_mut().method_name = nginx::string(b"POST");
     // The variables of a subrequest are its parent's: what one evaluates, the other would see.
     hand_on_variables(request, subrequest, introspection.presented().authorization())?;
     let body = subrequest.join(&[form.as_bytes()])?;
     nginx::subrequest::set_body(subrequest, body)?;
-    set_headers(subrequest, request, guard, body.len())?;
+    set_headers(subrequest, request, protection, body.len())?;
     introspection.set_body_length(body.len());
     if !subrequest.is_active() {
         keep_nudging(subrequest, &introspection);
@@ -55,7 +54,7 @@ fn hand_on_variables(
     subrequest: Request,
     authorization: &'static [u8],
 ) -> Result<(), OutOfMemory> {
-    let main = MainConf::of(&client).ok_or(OutOfMemory)?;
+    let main = Module::main_of(&client).ok_or(OutOfMemory)?;
     let of_client = main.of_client.get_or_init(|| OfClient::of(&client));
     of_client.hand_on(client, subrequest, Lasting::of_static(authorization))
 }
@@ -121,15 +120,15 @@ fn check_introspection(subrequest: Request, introspection: &Introspection) -> ng
         introspection.stop();
         return rc::BAD_GATEWAY;
     }
-    let endpoint = &introspection.guard().endpoint;
+    let endpoint = &introspection.protection().endpoint;
     if !to_error_page && is_astray(subrequest, endpoint) {
         log::astray(subrequest, endpoint);
         introspection.stop();
         return rc::INTERNAL_SERVER_ERROR;
     }
     if subrequest.core_location().is_some_and(location::is_open)
-        && let Some(conf) = Module::location_conf(subrequest.raw())
-        && !matches!(conf.protection, Protection::Endpoint(_))
+        && let Some(conf) = Module::location_of(&subrequest)
+        && !matches!(conf.access, Access::Endpoint(_))
     {
         log::not_internal(subrequest, conf, endpoint);
     }
@@ -254,7 +253,7 @@ fn handed_on(subrequest: Request, finalized: ngx_int_t) -> ngx_int_t {
 fn set_headers(
     subrequest: Request,
     request: Request,
-    guard: &Guard,
+    protection: &Protection,
     length: usize,
 ) -> Result<(), OutOfMemory> {
     let mut headers = HeadersIn::clear(subrequest)?;
@@ -262,9 +261,9 @@ fn set_headers(
     if let Some(host) = request.host() {
         headers.fields().host = headers.push("host", host.string())?.as_ptr();
     }
-    // The guard lives as long as the configuration, which outlives its requests.
-    headers.push("accept", nginx::string(guard.accept.as_bytes()))?;
-    if let Some(credential) = &guard.credential {
+    // The protection lives as long as the configuration, which outlives its requests.
+    headers.push("accept", nginx::string(protection.accept.as_bytes()))?;
+    if let Some(credential) = &protection.credential {
         headers.fields().authorization = headers
             .push("authorization", nginx::string(credential.header_value().as_bytes()))?
             .as_ptr();

@@ -7,9 +7,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use super::lasting::Lasting;
-use super::rc;
-use super::request::{OutOfMemory, Request};
 use nginx_sys::{
     NGX_CONF_UNSET, NGX_LOG_EMERG, NGX_LOG_WARN, ngx_array_t, ngx_command_t, ngx_conf_full_name,
     ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
@@ -18,7 +15,12 @@ use nginx_sys::{
     ngx_uint_t,
 };
 use ngx::core::NGX_CONF_ERROR;
+use ngx::core::Pool;
 use ngx::{ngx_conf_log_error, ngx_log_error};
+
+use super::lasting::Lasting;
+use super::rc;
+use super::request::{OutOfMemory, Request};
 
 /// Where in the configuration something was said.
 #[derive(Clone, Debug)]
@@ -180,6 +182,14 @@ impl ComplexValue {
             let status = ngx_http_complex_value(request.as_ptr(), self.0.as_ptr(), &mut value);
             if status == rc::OK { Ok(Lasting::of_string(value)) } else { Err(OutOfMemory) }
         }
+    }
+}
+
+/// Moves a value into the pool of a configuration, where it is dropped with that.
+pub fn allocate<T>(cf: &mut ngx_conf_t, value: T) -> Option<Lasting<T>> {
+    // SAFETY: the pool is the configuration's.
+    unsafe {
+        Pool::from_ngx_pool(cf.pool).allocate(value).as_ref().map(|value| Lasting::new(value))
     }
 }
 

@@ -19,6 +19,7 @@ pub mod request;
 pub mod response;
 pub mod rewrite;
 pub mod servers;
+pub mod shared_memory;
 pub mod subrequest;
 pub mod upstream_cache;
 pub mod upstream_conf;

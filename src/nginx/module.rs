@@ -11,15 +11,15 @@ use super::conf::ConfExt as _;
 use super::rc;
 
 /// A module, in the order of its life. `None` is that memory is used up.
-pub trait Life: HttpModule + HttpModuleMainConf + HttpModuleLocationConf
-where
-    Self::MainConf: Default,
-{
+pub trait Life: HttpModule + HttpModuleMainConf + HttpModuleLocationConf {
     /// What is wrong with the configuration of a location.
     type Error: core::fmt::Display;
 
     /// Before NGINX reads what is in the http block.
     fn preconfigure(cf: &mut ngx_conf_t) -> Option<()>;
+
+    /// The configuration of the http block, where that begins.
+    fn new_main() -> Self::MainConf;
 
     /// The configuration of a location, where its block begins.
     fn new_location(cf: &ngx_conf_t) -> Self::LocationConf;
@@ -50,14 +50,11 @@ where
 pub struct Open(());
 
 /// The table of what NGINX calls for a module of HTTP.
-pub const fn context<M: Life>() -> ngx_http_module_t
-where
-    M::MainConf: Default,
-{
+pub const fn context<M: Life>() -> ngx_http_module_t {
     ngx_http_module_t {
         preconfiguration: Some(preconfiguration::<M>),
         postconfiguration: Some(postconfiguration::<M>),
-        create_main_conf: Some(M::create_main_conf),
+        create_main_conf: Some(create_main_conf::<M>),
         init_main_conf: None,
         create_srv_conf: None,
         merge_srv_conf: None,
@@ -66,27 +63,27 @@ where
     }
 }
 
-unsafe extern "C" fn preconfiguration<M: Life>(cf: *mut ngx_conf_t) -> ngx_int_t
-where
-    M::MainConf: Default,
-{
+unsafe extern "C" fn preconfiguration<M: Life>(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: NGINX calls with a live parser.
     rc_of(unsafe { cf.as_mut() }.and_then(M::preconfigure))
 }
 
-unsafe extern "C" fn postconfiguration<M: Life>(cf: *mut ngx_conf_t) -> ngx_int_t
-where
-    M::MainConf: Default,
-{
+unsafe extern "C" fn postconfiguration<M: Life>(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: NGINX calls with a live parser, once for a configuration, after it has merged all locations,
     // and in the order of its filters.
     rc_of(unsafe { cf.as_mut() }.and_then(|cf| M::postconfigure(cf, Open(()))))
 }
 
-unsafe extern "C" fn create_loc_conf<M: Life>(cf: *mut ngx_conf_t) -> *mut c_void
-where
-    M::MainConf: Default,
-{
+unsafe extern "C" fn create_main_conf<M: Life>(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: NGINX calls with a live parser, whose pool is the configuration's.
+    unsafe {
+        cf.as_ref().map_or(ptr::null_mut(), |cf| {
+            Pool::from_ngx_pool(cf.pool).allocate(M::new_main()).cast()
+        })
+    }
+}
+
+unsafe extern "C" fn create_loc_conf<M: Life>(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: NGINX calls with a live parser, whose pool is the configuration's.
     unsafe {
         cf.as_ref().map_or(ptr::null_mut(), |cf| {
@@ -99,10 +96,7 @@ unsafe extern "C" fn merge_loc_conf<M: Life>(
     cf: *mut ngx_conf_t,
     above: *mut c_void,
     conf: *mut c_void,
-) -> *mut c_char
-where
-    M::MainConf: Default,
-{
+) -> *mut c_char {
     // SAFETY: NGINX calls with a live parser and two configurations of `create_loc_conf`.
     let (Some(cf), Some(above), Some(conf)) = (unsafe {
         (
@@ -120,10 +114,7 @@ where
 }
 
 /// NGINX calls this when it has read its configuration.
-pub unsafe extern "C" fn init_module<M: Life>(cycle: *mut ngx_cycle_t) -> ngx_int_t
-where
-    M::MainConf: Default,
-{
+pub unsafe extern "C" fn init_module<M: Life>(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: NGINX calls with a cycle, which has a log.
     if let Some(cycle) = unsafe { cycle.as_ref() } {
         M::loaded(cycle.log);
@@ -132,10 +123,7 @@ where
 }
 
 /// NGINX calls this in each worker that it starts.
-pub extern "C" fn init_process<M: Life>(_cycle: *mut ngx_cycle_t) -> ngx_int_t
-where
-    M::MainConf: Default,
-{
+pub extern "C" fn init_process<M: Life>(_cycle: *mut ngx_cycle_t) -> ngx_int_t {
     M::start_worker();
     rc::OK
 }

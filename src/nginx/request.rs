@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use nginx_sys::{
     NGX_HTTP_VERSION_20, ngx_http_arg, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t,
     ngx_http_request_t, ngx_http_run_posted_requests, ngx_http_upstream_t, ngx_int_t, ngx_log_t,
-    ngx_module_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+    ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use ngx::http::{
     HttpModule as _, HttpModuleLocationConf as _, HttpModuleServerConf as _, NgxHttpCoreModule,
@@ -258,19 +258,39 @@ impl Request {
         }
     }
 
+    /// The configuration of a module for the http block that handles the request.
+    ///
+    /// # Safety
+    ///
+    /// The configuration of the module in that place is a `T`.
+    pub unsafe fn main_conf<T>(&self, place: usize) -> Option<&T> {
+        // SAFETY: `main_conf` has a place for each HTTP module; the caller's promise.
+        unsafe { (*self.raw().main_conf.add(place)).cast::<T>().as_ref() }
+    }
+
+    /// The configuration of a module for the location that the request is in.
+    ///
+    /// # Safety
+    ///
+    /// As [`Request::main_conf`].
+    pub unsafe fn location_conf<T>(&self, place: usize) -> Option<&T> {
+        // SAFETY: `loc_conf` has a place for each HTTP module; the caller's promise.
+        unsafe { (*self.raw().loc_conf.add(place)).cast::<T>().as_ref() }
+    }
+
     /// The context of a module, which an internal redirect clears.
     ///
     /// # Safety
     ///
-    /// Whatever the module has set as a context is a `T`.
-    pub unsafe fn context<T>(&self, module: &ngx_module_t) -> Option<&T> {
+    /// Whatever the module in that place has set as a context is a `T`.
+    pub unsafe fn context<T>(&self, place: usize) -> Option<&T> {
         // SAFETY: `ctx` has a place for each HTTP module; the caller's promise.
-        unsafe { (*self.raw().ctx.add(module.ctx_index)).cast::<T>().as_ref() }
+        unsafe { (*self.raw().ctx.add(place)).cast::<T>().as_ref() }
     }
 
-    pub fn set_context<T>(self, module: &ngx_module_t, context: Lasting<T>) {
+    pub fn set_context<T>(self, place: usize, context: Lasting<T>) {
         // SAFETY: `ctx` has a place for each HTTP module.
-        unsafe { *self.raw().ctx.add(module.ctx_index) = context.as_ptr().cast() };
+        unsafe { *self.raw().ctx.add(place) = context.as_ptr().cast() };
     }
 }
 

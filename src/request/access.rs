@@ -1,36 +1,37 @@
 //! Decides on a request: whether it needs a token, whether it has one, and what comes of it.
 
 use nginx_sys::{NGX_HTTP_OPTIONS, ngx_int_t, ngx_uint_t};
-use ngx::http::HttpModuleLocationConf as _;
 use phantom_token_core::outcome::Outcome;
 use phantom_token_core::refusal::Refusal;
 
-use crate::conf::{OnOptions, Protection};
-use crate::guard::{Guard, Profiles};
+use crate::conf::location::Access;
+use crate::conf::values::OnOptions;
 use crate::introspect::subrequest;
+use crate::log;
+use crate::module::Module;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
+use crate::protection::{Profiles, Protection};
 use crate::request::authorization;
 use crate::request::context::{Context, State};
 use crate::request::flow::{self, Step};
 use crate::request::refusal::{self, refuse};
-use crate::{Module, log};
 
 /// Checks a request in its location. It is called again when what it waits for may be there.
 pub fn check(request: Request) -> ngx_int_t {
-    let Some(conf) = Module::location_conf(request.raw()) else {
+    let Some(conf) = Module::location_of(&request) else {
         return rc::INTERNAL_SERVER_ERROR;
     };
-    let step = match &conf.protection {
-        Protection::Off => return rc::DECLINED,
-        Protection::NotConfigured => Context::of_or_new(&request)
+    let step = match &conf.access {
+        Access::Open => return rc::DECLINED,
+        Access::NotConfigured => Context::of_or_new(&request)
             .and_then(|context| refuse(request, &context, None, &Refusal::NotConfigured)),
-        Protection::On(guard) => check_guarded(request, guard),
-        Protection::Endpoint(_) if !subrequest::may_enter_endpoint(request) => {
+        Access::Protected(protection) => check_token(request, protection),
+        Access::Endpoint(_) if !subrequest::may_enter_endpoint(request) => {
             return keep_out_of_endpoint(request);
         }
-        Protection::Endpoint(None) => return rc::DECLINED,
-        Protection::Endpoint(Some(guard)) => check_guarded(request, guard),
+        Access::Endpoint(None) => return rc::DECLINED,
+        Access::Endpoint(Some(protection)) => check_token(request, protection),
     };
     step.unwrap_or_else(|OutOfMemory| {
         log::out_of_memory(request);
@@ -38,15 +39,15 @@ pub fn check(request: Request) -> ngx_int_t {
     })
 }
 
-fn check_guarded(request: Request, guard: &Guard) -> Step {
-    if !request.is_main() && inherits_grant(request, guard)? {
+fn check_token(request: Request, protection: &Protection) -> Step {
+    if !request.is_main() && inherits_grant(request, protection)? {
         return Ok(rc::OK);
     }
     let context = &*Context::of_or_new(&request)?;
     if let State::Introspecting(_) | State::Waiting(_) = context.state() {
-        return flow::resume(request, context, guard);
+        return flow::resume(request, context, protection);
     }
-    let Profiles { question, answer } = guard.profiles(request)?;
+    let Profiles { question, answer } = protection.profiles(request)?;
     match context.decided(question) {
         Some(State::Granted(_)) => return Ok(rc::OK),
         Some(State::Refused(refused)) => return refusal::repeat(request, context, refused),
@@ -65,23 +66,25 @@ fn check_guarded(request: Request, guard: &Guard) -> Step {
         return Ok(undecided(request, rc::BAD_REQUEST));
     }
     context.begin(question);
-    if request.raw().method == NGX_HTTP_OPTIONS as ngx_uint_t && guard.options != OnOptions::Check {
-        return options(request, context, guard);
+    if request.raw().method == NGX_HTTP_OPTIONS as ngx_uint_t
+        && protection.options != OnOptions::Check
+    {
+        return options(request, context, protection);
     }
-    flow::start(request, context, guard, answer)
+    flow::start(request, context, protection, answer)
 }
 
 /// Whether a subrequest goes on with the JWT of the request that it was made by. One with a context was
 /// authenticated by itself, and has its own Authorization.
 #[inline(never)]
-fn inherits_grant(request: Request, guard: &Guard) -> Result<bool, OutOfMemory> {
+fn inherits_grant(request: Request, protection: &Protection) -> Result<bool, OutOfMemory> {
     if Context::of(&request).is_some() {
         return Ok(false);
     }
     let Some(inherited) = Context::inherited(&request) else {
         return Ok(false);
     };
-    Ok(inherited.is_granted_for(guard.profiles(request)?.question))
+    Ok(inherited.is_granted_for(protection.profiles(request)?.question))
 }
 
 /// A page for an error has the status of that error, and decides nothing anew: who answers for the page's
@@ -105,11 +108,11 @@ fn keep_decision(request: Request, context: &Context) -> Option<Step> {
 }
 
 /// A preflight request never has a token (Fetch standard, section 4.8).
-fn options(request: Request, context: &Context, guard: &Guard) -> Step {
-    guard.count(Outcome::Options);
+fn options(request: Request, context: &Context, protection: &Protection) -> Step {
+    protection.count(Outcome::Options);
     context.let_options_pass();
     authorization::withhold_token(request)?;
-    match guard.options {
+    match protection.options {
         OnOptions::Reply => Ok(rc::NO_CONTENT),
         OnOptions::Pass | OnOptions::Check => Ok(rc::DECLINED),
     }
@@ -117,9 +120,9 @@ fn options(request: Request, context: &Context, guard: &Guard) -> Step {
 
 /// Checks a request that the access phase has let pass: this module, or another one against it.
 pub fn check_passed(request: Request) -> ngx_int_t {
-    match Module::location_conf(request.raw()).map(|conf| &conf.protection) {
-        Some(Protection::On(_)) => {}
-        Some(Protection::Endpoint(_)) => return keep_out_of_endpoint(request),
+    match Module::location_of(&request).map(|conf| &conf.access) {
+        Some(Access::Protected(_)) => {}
+        Some(Access::Endpoint(_)) => return keep_out_of_endpoint(request),
         _ => return rc::DECLINED,
     }
     let Some(context) = Context::of(&request) else {

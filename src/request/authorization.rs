@@ -4,11 +4,11 @@ use phantom_token_core::admit::Admission;
 use phantom_token_core::bearer::{self, TokenSyntax};
 use phantom_token_core::jwt::Jwt;
 
+use crate::module::Module;
 use crate::nginx::headers::HeadersIn;
 use crate::nginx::lasting::Lasting;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::variables;
-use crate::zone::MainConf;
 
 /// The scheme that is put before a JWT.
 pub const BEARER: &[u8] = b"Bearer ";
@@ -78,7 +78,7 @@ fn forget_variable(mut request: Request, is_shared: bool) -> Result<(), OutOfMem
     if is_shared {
         request.raw_mut().variables = variables::copy(request)?;
     }
-    if let Some(index) = MainConf::of(&request).and_then(|main| main.authorization_index) {
+    if let Some(index) = Module::main_of(&request).and_then(|main| main.authorization_index) {
         variables::forget(request, index);
     }
     Ok(())

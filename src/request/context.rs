@@ -7,15 +7,14 @@ use core::cell::Cell;
 use core::ffi::c_void;
 
 use nginx_sys::ngx_http_request_t;
-use ngx::http::HttpModule as _;
 use phantom_token_core::bearer::{BearerError, TokenSyntax};
 use phantom_token_core::cache::Profile;
 use phantom_token_core::flow::Flow;
 use phantom_token_core::presented::Presented;
 
-use crate::Module;
 use crate::introspect::Introspection;
 use crate::introspect::capture::Captured;
+use crate::module::Module;
 use crate::nginx::bits::request::{FILTER_FINALIZE, INTERNAL};
 use crate::nginx::lasting::Lasting;
 use crate::nginx::pool;
@@ -72,7 +71,7 @@ impl Context {
     /// The context of a request in the location it is in, unless it was redirected there.
     pub fn in_location(request: &Request) -> Option<&Self> {
         // SAFETY: only contexts are set as such.
-        unsafe { request.context(Module::module()) }
+        unsafe { Module::context_of(request) }
     }
 
     /// The context of a request, also after an internal redirect.
@@ -100,11 +99,11 @@ impl Context {
     /// on.
     pub fn of_or_new(request: &Request) -> Result<Lasting<Self>, OutOfMemory> {
         if let Some(context) = Self::of(request) {
-            request.set_context(Module::module(), context);
+            Module::set_context(*request, context);
             return Ok(context);
         }
         let context = Self::add(*request)?;
-        request.set_context(Module::module(), context);
+        Module::set_context(*request, context);
         Ok(context)
     }
 

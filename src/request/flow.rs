@@ -8,13 +8,13 @@ use phantom_token_core::flow::{self, Flow, Found, Grant, Here, Memory, Next, Que
 use phantom_token_core::outcome::Outcome;
 use phantom_token_core::refusal::Refusal;
 
-use crate::guard::Guard;
 use crate::introspect::{self, Introspection};
 use crate::log;
 use crate::nginx::OfWorker;
 use crate::nginx::lasting::Lasting;
 use crate::nginx::rc;
 use crate::nginx::request::{OutOfMemory, Request};
+use crate::protection::Protection;
 use crate::request::authorization;
 use crate::request::context::{Context, State};
 use crate::request::refusal::refuse;
@@ -33,24 +33,29 @@ static MEMORY: OfWorker<Memory> = OfWorker::new(Memory::new());
 struct Holder<'a> {
     request: Request,
     context: &'a Context,
-    guard: &'a Guard,
+    protection: &'a Protection,
 }
 
 /// Gets the JWT for a request's token, or starts to; the profile is that of its answer.
 #[inline]
-pub fn start(request: Request, context: &Context, guard: &Guard, profile: Profile) -> Step {
-    let presented = match context.parse(guard.token_syntax) {
+pub fn start(
+    request: Request,
+    context: &Context,
+    protection: &Protection,
+    profile: Profile,
+) -> Step {
+    let presented = match context.parse(protection.token_syntax) {
         Ok(presented) => presented,
-        Err(error) => return refuse(request, context, Some(guard), &error.into()),
+        Err(error) => return refuse(request, context, Some(protection), &error.into()),
     };
-    let (holder, token) = (Holder { request, context, guard }, presented.token());
-    let Some(zone) = guard.zone() else {
+    let (holder, token) = (Holder { request, context, protection }, presented.token());
+    let Some(zone) = protection.zone() else {
         context.present(presented);
         return holder.start_alone(token);
     };
     let key = zone.key(token.as_bytes(), profile);
     context.present(presented.at(key));
-    if guard.is_bypassed(request) {
+    if protection.is_bypassed(request) {
         return holder.carry_out(context.flow().start_afresh(token, &key));
     }
     holder.advance((zone, token, &key), |flow, here| flow.start(here))
@@ -58,8 +63,8 @@ pub fn start(request: Request, context: &Context, guard: &Guard, profile: Profil
 
 /// Goes on when what the request waits for may be there.
 #[inline(never)]
-pub fn resume(request: Request, context: &Context, guard: &Guard) -> Step {
-    let holder = Holder { request, context, guard };
+pub fn resume(request: Request, context: &Context, protection: &Protection) -> Step {
+    let holder = Holder { request, context, protection };
     match context.state() {
         State::Waiting(_) => holder.look(),
         _ => holder.conclude(),
@@ -73,7 +78,7 @@ impl Holder<'_> {
     /// Introspects without a cache.
     #[cold]
     fn start_alone(&self, token: OpaqueToken<'_>) -> Step {
-        if self.guard.lost_its_cache() {
+        if self.protection.lost_its_cache() {
             log::no_cache(self.request);
         }
         self.carry_out(self.context.flow().start_alone(token))
@@ -82,7 +87,7 @@ impl Holder<'_> {
     /// Goes on when another request's introspection may be over.
     fn look(&self) -> Step {
         let presented = self.context.presented().ok_or(OutOfMemory)?;
-        let (Some(zone), Some(key)) = (self.guard.zone(), presented.key()) else {
+        let (Some(zone), Some(key)) = (self.protection.zone(), presented.key()) else {
             return Ok(rc::INTERNAL_SERVER_ERROR);
         };
         self.advance((zone, presented.token(), key), |flow, here| flow.look(here))
@@ -99,7 +104,7 @@ impl Holder<'_> {
             Err(refusal) => refusal,
         };
         let presented = introspection.presented();
-        let (Some(zone), Some(key)) = (self.guard.zone(), presented.key()) else {
+        let (Some(zone), Some(key)) = (self.protection.zone(), presented.key()) else {
             return self.refuse(&refusal);
         };
         self.advance((zone, presented.token(), key), |flow, here| flow.failed(here, refusal))
@@ -112,8 +117,8 @@ impl Holder<'_> {
         (zone, token, key): Cached<'_>,
         act: impl FnOnce(&Flow, &mut Here<'_, Site>) -> flow::Step,
     ) -> Step {
-        let copies = self.guard.zone_with_copies();
-        let mut cache = copies.map(CacheZone::take_local);
+        let copies = self.protection.zone_with_copies();
+        let mut cache = copies.map(CacheZone::take_worker_cache);
         let step = act(
             self.context.flow(),
             &mut Here {
@@ -123,7 +128,7 @@ impl Holder<'_> {
                 zone,
                 cache: cache.as_deref_mut(),
                 memory: MEMORY.get(),
-                settings: &self.guard.settings,
+                settings: &self.protection.settings,
             },
         );
         let granted = match &step {
@@ -134,7 +139,7 @@ impl Holder<'_> {
             flow::Step::Other(_) => Ok(rc::AGAIN),
         };
         if let (Some(zone), Some(cache)) = (copies, cache) {
-            zone.put_local(cache);
+            zone.put_worker_cache(cache);
         }
         match step {
             flow::Step::Grant(Grant { renewal: None, instead_of: None, .. }) => {}
@@ -149,18 +154,18 @@ impl Holder<'_> {
     /// Lets the request go on with the JWT in place of the token, if the rules admit it.
     #[inline]
     fn grant(&self, jwt: &[u8]) -> Step {
-        let admission = match admit(&self.guard.rules) {
+        let admission = match admit(&self.protection.rules) {
             Ok(admission) => admission,
             Err(refusal) => return self.refuse(&refusal),
         };
         let authorization = authorization::put_jwt(self.request, jwt, admission)?;
         self.context.grant(authorization);
-        self.guard.count_result(Outcome::Granted, self.context.flow().status());
+        self.protection.count_result(Outcome::Granted, self.context.flow().status());
         Ok(rc::OK)
     }
 
     fn refuse(&self, refusal: &Refusal) -> Step {
-        refuse(self.request, self.context, Some(self.guard), refusal)
+        refuse(self.request, self.context, Some(self.protection), refusal)
     }
 
     /// Goes on where there is no JWT.
@@ -181,13 +186,13 @@ impl Holder<'_> {
 
     /// Waits until its flow is to look, which it may have done before.
     fn wait(&self) -> Step {
-        let &Self { request, context, guard } = self;
+        let &Self { request, context, protection } = self;
         let waiter = match context.state() {
             State::Waiting(waiter) => waiter,
             _ => {
                 let presented = context.presented().ok_or(OutOfMemory)?;
                 let key = *presented.key().ok_or(OutOfMemory)?;
-                wait::begin(request, key, guard.ignores_client_abort)?
+                wait::begin(request, key, protection.ignores_client_abort)?
             }
         };
         context.waits(waiter);
@@ -199,10 +204,10 @@ impl Holder<'_> {
     #[cold]
     fn finish_grant(&self, renewal: Option<Question>, instead_of: Option<Refusal>) {
         if let Some(refusal) = instead_of {
-            log::served_stale(self.request, self.guard, &refusal);
+            log::served_stale(self.request, self.protection, &refusal);
         }
         if let Some(question) = renewal {
-            self.guard.count(Counter::BackgroundUpdate);
+            self.protection.count(Counter::BackgroundUpdate);
             // The request at hand has a JWT; the next one tries again.
             _ = self.introspect(question);
         }
@@ -210,6 +215,6 @@ impl Holder<'_> {
 
     fn introspect(&self, question: Question) -> Result<Lasting<Introspection>, OutOfMemory> {
         let presented = self.context.presented().ok_or(OutOfMemory)?;
-        introspect::start(self.request, self.guard, presented, question)
+        introspect::start(self.request, self.protection, presented, question)
     }
 }

@@ -8,10 +8,10 @@ use http::StatusCode;
 use nginx_sys::ngx_int_t;
 use phantom_token_core::refusal::Refusal;
 
-use crate::guard::Guard;
 use crate::nginx::buffers::Chain;
 use crate::nginx::lasting::Lasting;
 use crate::nginx::request::{OutOfMemory, Request};
+use crate::protection::Protection;
 use crate::request::context::{Context, State};
 use crate::request::fields::Refused;
 use crate::{log, nginx};
@@ -24,18 +24,18 @@ use crate::{log, nginx};
 pub fn refuse(
     request: Request,
     context: &Context,
-    guard: Option<&Guard>,
+    protection: Option<&Protection>,
     refusal: &Refusal,
 ) -> Result<ngx_int_t, OutOfMemory> {
-    log::refusal(request, guard, refusal);
+    log::refusal(request, protection, refusal);
     let outcome = refusal.outcome();
-    if let Some(guard) = guard {
-        guard.count_result(outcome, context.flow().status());
+    if let Some(protection) = protection {
+        protection.count_result(outcome, context.flow().status());
     }
-    let challenge = guard.and_then(|guard| guard.challenge.value(refusal));
+    let challenge = protection.and_then(|protection| protection.challenge.value(refusal));
     let refused = Refused {
         status: refusal.status(),
-        // SAFETY: the guard lives as long as the configuration, which outlives its requests.
+        // SAFETY: the protection lives as long as the configuration, which outlives its requests.
         challenge: challenge.map(|value| unsafe { Lasting::new(value) }),
         retry_after: refusal
             .retry_after()

@@ -1,6 +1,5 @@
 //! All that protects a location, resolved from its configuration.
 
-use core::ptr::NonNull;
 use std::rc::Rc;
 
 use phantom_token_core::UnixTime;
@@ -12,16 +11,17 @@ use phantom_token_core::flow::Settings;
 use phantom_token_core::introspection::{Asked, ClientCredential};
 use phantom_token_core::outcome::{CacheStatus, Outcome};
 
-use crate::conf::OnOptions;
+use crate::conf::values::OnOptions;
 use crate::nginx::WorkerCell;
 use crate::nginx::conf::Predicates;
+use crate::nginx::lasting::Lasting;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::vary::Vary;
 use crate::worker;
 use crate::zone::CacheZone;
 
 /// All that protects a location.
-pub struct Guard {
+pub struct Protection {
     /// The location's name, for the error log.
     pub location: String,
     pub token_syntax: TokenSyntax,
@@ -31,7 +31,7 @@ pub struct Guard {
     pub jwt_members: Rc<[String]>,
     /// The largest answer of the authorization server, in bytes.
     pub max_response_size: usize,
-    pub cache_zone: Option<NonNull<CacheZone>>,
+    pub cache_zone: Option<Lasting<CacheZone>>,
     pub options: OnOptions,
     pub challenge: Challenge,
     pub profiles: Profiles,
@@ -63,18 +63,16 @@ impl Profiles {
     }
 }
 
-impl Guard {
+impl Protection {
     /// The cache; none if it is off, or if its memory cannot be used.
     pub fn zone(&self) -> Option<&Zone> {
-        // SAFETY: a zone lives as long as the configuration, as the guard does.
-        unsafe { self.cache_zone?.as_ref() }.memory()
+        self.cache_zone.as_ref()?.memory()
     }
 
     /// The zone whose JWTs this worker keeps copies of, if it does.
     #[inline]
     pub fn zone_with_copies(&self) -> Option<&CacheZone> {
-        // SAFETY: as in `zone`.
-        self.cache_zone.filter(|_| self.uses_worker_cache).map(|zone| unsafe { zone.as_ref() })
+        self.cache_zone.as_deref().filter(|_| self.uses_worker_cache)
     }
 
     /// What is known of an introspection whose answer is not what was hoped for.

@@ -4,30 +4,26 @@ use core::ptr;
 use std::collections::HashMap;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_srv_conf_t};
-use ngx::http::{HttpModuleMainConf as _, HttpModuleServerConf as _, NgxHttpCoreModule};
+use ngx::http::{HttpModuleServerConf as _, NgxHttpCoreModule};
 
-use crate::Module;
 use crate::nginx::servers::{self, Server};
 
 /// The identities of the servers, found once for a configuration.
 #[derive(Default)]
 pub struct Identities(HashMap<Server, Vec<u8>>);
 
-/// The names of the server being merged and the addresses it listens on. Of several servers that
-/// have both in common, NGINX reaches the later ones only as a default; they are told apart by
-/// their order.
-pub fn identity(cf: &mut ngx_conf_t) -> Vec<u8> {
-    let server: Option<&ngx_http_core_srv_conf_t> = NgxHttpCoreModule::server_conf(cf);
-    let Some(main) = Module::main_conf_mut(cf) else {
-        return Vec::new();
-    };
-    if main.identities.0.is_empty() {
-        main.identities = Identities(all(cf));
+impl Identities {
+    /// The names of the server being merged and the addresses it listens on. Of several servers that
+    /// have both in common, NGINX reaches the later ones only as a default; they are told apart by
+    /// their order.
+    pub fn of(&mut self, cf: &ngx_conf_t) -> Vec<u8> {
+        let server: Option<&ngx_http_core_srv_conf_t> = NgxHttpCoreModule::server_conf(cf);
+        if self.0.is_empty() {
+            self.0 = all(cf);
+        }
+        let found = server.and_then(|server| self.0.get(&ptr::from_ref(server)));
+        found.cloned().unwrap_or_default()
     }
-    server
-        .and_then(|server| main.identities.0.get(&ptr::from_ref(server)))
-        .cloned()
-        .unwrap_or_default()
 }
 
 /// What to call a server in a message: its first name, or where it listens.

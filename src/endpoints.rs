@@ -1,0 +1,4 @@
+//! What the module answers by itself.
+
+pub mod purge;
+pub mod status;
