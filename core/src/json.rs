@@ -3,6 +3,8 @@
 //! A member that occurs twice is reported as such: which of the two counts differs between
 //! parsers (RFC 8259 section 4), so an answer must not mean one thing here and another elsewhere.
 
+mod plain;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -74,6 +76,20 @@ pub(crate) fn members<'a, const N: usize>(
 ///
 /// [`NotAnObject`].
 pub(crate) fn read_into<'a>(
+    text: &'a [u8],
+    names: &[&str],
+    members: &mut [Member<'a>],
+) -> Result<(), NotAnObject> {
+    if plain::read_into(text, names, members).is_some() {
+        return Ok(());
+    }
+    members.fill(Member::Absent);
+    parse_into(text, names, members)
+}
+
+/// As [`read_into`], for any text.
+#[inline(never)]
+fn parse_into<'a>(
     text: &'a [u8],
     names: &[&str],
     members: &mut [Member<'a>],
@@ -310,11 +326,133 @@ mod tests {
         assert_eq!(read(&text, "a"), Ok(Member::Date(UnixTime(1))));
     }
 
+    const NAMES: [&str; 3] = ["a", "exp", "typ"];
+
+    fn read_plain(text: &[u8]) -> Option<[Member<'_>; 3]> {
+        let mut members = [const { Member::Absent }; 3];
+        plain::read_into(text, &NAMES, &mut members).map(|()| members)
+    }
+
+    fn parse(text: &[u8]) -> Result<[Member<'_>; 3], NotAnObject> {
+        let mut members = [const { Member::Absent }; 3];
+        parse_into(text, &NAMES, &mut members).map(|()| members)
+    }
+
+    /// A JSON value, which may have what is not plain in it.
+    fn values() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            any::<bool>().prop_map(|value| value.to_string()),
+            any::<u64>().prop_map(|value| value.to_string()),
+            any::<i64>().prop_map(|value| value.to_string()),
+            (0..2_000_000_000_u64).prop_map(|value| value.to_string()),
+            "-?[0-9]{1,21}(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?",
+            "\"[ -!#-\\[\\]-~]{0,70}\"",
+            any::<String>().prop_map(|value| serde_json::json!(value).to_string()),
+        ];
+        leaf.prop_recursive(20, 30, 3, |value| {
+            let elements = prop::collection::vec(value.clone(), 0..4);
+            prop_oneof![
+                elements.prop_map(|elements| format!("[{}]", elements.join(","))),
+                objects(value),
+            ]
+        })
+    }
+
+    fn objects(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+        let name = prop_oneof!["a|exp|typ|b|iss|ttl|", "[a-z]{0,40}", "[é\\\\\"]"];
+        let member = (name, " ?", value).prop_map(|(name, blank, value)| {
+            format!("{}{blank}:{blank}{value}{blank}", serde_json::json!(name))
+        });
+        prop::collection::vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(",")))
+    }
+
+    #[test]
+    fn what_a_jwt_has_is_read_as_plain() {
+        for text in [
+            "{}",
+            r#" { } "#,
+            r#"{"alg":"RS256","typ":"at+jwt","kid":"0"}"#,
+            r#"{"a":[],"exp":9999999999999999999,"x":[{"y":{}},[1,0]],"typ":null,"z":false}"#,
+            r#"{"a":1,"a":{"exp":2}, "exp" : [ 0 , true ] }"#,
+        ] {
+            assert_eq!(read_plain(text.as_bytes()), parse(text.as_bytes()).ok(), "{text}");
+            assert!(read_plain(text.as_bytes()).is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_the_parser() {
+        for text in [
+            r#"{"a":"\/"}"#,
+            "{\"a\":\"é\"}",
+            "{\"a\":\n1}",
+            r#"{"a":-1}"#,
+            r#"{"b":1.5}"#,
+            r#"{"b":1e5}"#,
+            r#"{"b":10000000000000000000}"#,
+            &format!(r#"{{"b":{}{}}}"#, "[".repeat(17), "]".repeat(17)),
+        ] {
+            assert_eq!(read_plain(text.as_bytes()), None, "{text}");
+            assert!(parse(text.as_bytes()).is_ok(), "{text}");
+        }
+    }
+
+    /// Whatever it is that makes the text wrong, wherever it stands.
+    #[test]
+    fn what_has_one_byte_too_many_too_few_or_another_one_is_read_as_the_parser_reads_it() {
+        let text = br#"{"a":[{"b":"0123456789","c":{}},1],"exp":10,"t":true,"typ":"x","n":null}"#;
+        let strangers = (0..=u8::MAX).filter(|byte| !byte.is_ascii_lowercase() || *byte == b'e');
+        for (place, stranger) in (0..text.len())
+            .flat_map(|place| strangers.clone().map(move |stranger| (place, stranger)))
+        {
+            let (before, behind) = text.split_at(place);
+            for text in [
+                [before, &[stranger], behind].concat(),
+                [before, &[stranger], &behind[1..]].concat(),
+                [before, &behind[1..]].concat(),
+                before.to_vec(),
+            ] {
+                if let Some(members) = read_plain(&text) {
+                    assert_eq!(Ok(members), parse(&text), "{}", text.escape_ascii());
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn any_string_is_read_back(value: String) {
             let text = serde_json::json!({ "a": value }).to_string();
             prop_assert_eq!(read(&text, "a"), Ok(Member::String(value.into())));
+        }
+
+        #[test]
+        fn what_is_read_as_plain_is_what_a_parser_reads(text in objects(values())) {
+            let plain = read_plain(text.as_bytes());
+            prop_assert!(plain.is_none() || plain == parse(text.as_bytes()).ok(), "{}", text);
+        }
+
+        #[test]
+        fn what_is_no_json_is_not_read_as_plain(
+            text in objects(values()),
+            place: prop::sample::Index,
+            stranger in prop_oneof![any::<u8>(), prop::sample::select(b"{}[]\",: 0e-.\\".to_vec())],
+            replaces: bool,
+        ) {
+            let mut text = text.into_bytes();
+            let place = place.index(text.len());
+            text.splice(place..place.saturating_add(replaces.into()), [stranger]);
+            let plain = read_plain(&text);
+            prop_assert!(plain.is_none() || plain == parse(&text).ok(), "{}", text.escape_ascii());
+        }
+
+        #[test]
+        fn a_heap_of_what_json_is_made_of_is_read_as_a_parser_reads_it(
+            text in r#"\{("a"|"exp"|"typ"|[{}\[\],: "0-9]|true|null){0,12}\}"#,
+        ) {
+            let plain = read_plain(text.as_bytes());
+            prop_assert!(plain.is_none() || plain == parse(text.as_bytes()).ok(), "{}", text);
         }
     }
 }
