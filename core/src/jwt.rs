@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem::MaybeUninit;
 
-use base64_simd::URL_SAFE_NO_PAD;
+use base64_simd::{AsOut as _, URL_SAFE_NO_PAD};
 use memchr::memchr;
 use thiserror::Error;
 
@@ -35,14 +36,7 @@ impl<'a> Jwt<'a> {
     /// See [`JwtError`]. Nothing is trimmed: a blank or a line end is an error too.
     pub fn parse(compact: impl Into<Cow<'a, [u8]>>) -> Result<Self, JwtError> {
         let compact = compact.into();
-        let parts = Parts::split(&compact)?;
-        let mut text = Vec::with_capacity(parts.longest());
-        check_header(parts.header, &mut text)?;
-        let times = match parts.payload {
-            Some(payload) => Times::of(payload, &mut text)?,
-            None => Times::default(),
-        };
-        let Times { not_before, expires } = times;
+        let Times { not_before, expires } = Times::stated_in(&compact)?;
         Ok(Self { compact, not_before, expires })
     }
 
@@ -120,14 +114,12 @@ struct Parts<'a> {
     header: &'a [u8],
     /// Only a signed JWT has one that can be read.
     payload: Option<&'a [u8]>,
+    /// What is not decoded.
+    opaque: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
     fn split(compact: &'a [u8]) -> Result<Self, JwtError> {
-        if !charset::all(compact, is_compact_byte) {
-            let offset = compact.iter().position(|&byte| !is_compact_byte(byte));
-            return Err(JwtError::Character { offset: offset.unwrap_or_default() });
-        }
         let mut parts = at_dots(compact);
         let mut next = || parts.next();
         match (next(), next(), next(), next(), next(), next()) {
@@ -136,15 +128,10 @@ impl<'a> Parts<'a> {
             }
             // The encrypted key is empty with direct encryption (RFC 7516 section 5.1).
             (Some(header), Some(_), Some(iv), Some(ciphertext), Some(tag), None) => {
-                Self::encrypted(header, [iv, ciphertext, tag])
+                Self::encrypted(header, [iv, ciphertext, tag], compact)
             }
             _ => Err(JwtError::PartCount),
         }
-    }
-
-    /// The length of the longer one of what is decoded.
-    fn longest(&self) -> usize {
-        self.payload.map_or(0, <[u8]>::len).max(self.header.len())
     }
 
     fn signed(header: &'a [u8], payload: &'a [u8], signature: &'a [u8]) -> Result<Self, JwtError> {
@@ -154,14 +141,25 @@ impl<'a> Parts<'a> {
         if signature.is_empty() {
             return Err(JwtError::Unsigned);
         }
-        Ok(Self { header, payload: Some(payload) })
+        Ok(Self { header, payload: Some(payload), opaque: signature })
     }
 
-    fn encrypted(header: &'a [u8], rest: [&'a [u8]; 3]) -> Result<Self, JwtError> {
+    fn encrypted(
+        header: &'a [u8],
+        rest: [&'a [u8]; 3],
+        compact: &'a [u8],
+    ) -> Result<Self, JwtError> {
         if header.is_empty() || rest.iter().any(|part| part.is_empty()) {
             return Err(JwtError::EmptyPart);
         }
-        Ok(Self { header, payload: None })
+        Ok(Self { header, payload: None, opaque: compact })
+    }
+
+    fn read(self) -> Result<Times, JwtError> {
+        check_header(self.header)?;
+        let times = self.payload.map_or(Ok(Times::default()), Times::of)?;
+        check_characters(self.opaque)?;
+        Ok(times)
     }
 }
 
@@ -178,6 +176,22 @@ fn at_dots(compact: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+fn check_characters(text: &[u8]) -> Result<(), JwtError> {
+    if is_base64url(text) || charset::all(text, is_compact_byte) {
+        return Ok(());
+    }
+    let offset = text.iter().position(|&byte| !is_compact_byte(byte));
+    Err(JwtError::Character { offset: offset.unwrap_or_default() })
+}
+
+/// Whether all characters are base64url, without a dot. It does not matter which bits the last ones have:
+/// those of groups of four are all in use.
+fn is_base64url(text: &[u8]) -> bool {
+    let (groups, rest) = text.as_chunks::<4>();
+    URL_SAFE_NO_PAD.check(groups.as_flattened()).is_ok()
+        && rest.iter().all(|&byte| is_compact_byte(byte))
+}
+
 #[inline]
 fn is_compact_byte(byte: u8) -> bool {
     charset::is_letter(byte)
@@ -189,9 +203,9 @@ fn is_compact_byte(byte: u8) -> bool {
 
 /// Only `typ` decides, of a signed JWT as of an encrypted one, and `cty`, by which an encrypted one says
 /// what is in it. One that is there twice, or is no string, may be read as anything elsewhere.
-fn check_header(header: &[u8], text: &mut Vec<u8>) -> Result<(), JwtError> {
-    let types = members(header, text, ["typ", "cty"]).ok_or(JwtError::Header)?;
-    for media_type in types {
+fn check_header(header: &[u8]) -> Result<(), JwtError> {
+    let mut room = Room::new();
+    for media_type in room.members(header, ["typ", "cty"]).ok_or(JwtError::Header)? {
         match media_type {
             Member::Absent | Member::Null => {}
             Member::String(name) if media_type::is_introspection_response(name.as_bytes()) => {
@@ -212,9 +226,21 @@ struct Times {
 }
 
 impl Times {
-    fn of(payload: &[u8], text: &mut Vec<u8>) -> Result<Self, JwtError> {
+    /// Those of a JWT in compact form.
+    // Inlined into whoever rarely has a JWT to read, it would have all others save registers for it.
+    #[inline(never)]
+    fn stated_in(compact: &[u8]) -> Result<Self, JwtError> {
+        // What is decoded has the right characters. So all of them are looked at only if something is
+        // wrong: a wrong character comes before all else.
+        Parts::split(compact)
+            .and_then(Parts::read)
+            .map_err(|error| check_characters(compact).err().unwrap_or(error))
+    }
+
+    fn of(payload: &[u8]) -> Result<Self, JwtError> {
+        let mut room = Room::new();
         let [not_before, expires] =
-            members(payload, text, ["nbf", "exp"]).ok_or(JwtError::Payload)?;
+            room.members(payload, ["nbf", "exp"]).ok_or(JwtError::Payload)?;
         let not_before = match not_before {
             Member::Absent | Member::Null => None,
             not_before => Some(not_before.date().ok_or(JwtError::InvalidNotBefore)?),
@@ -227,16 +253,37 @@ impl Times {
     }
 }
 
-/// The members of a part, which is decoded into `text`; nothing if it is no JSON object in base64url.
-fn members<'t, const N: usize>(
-    part: &[u8],
-    text: &'t mut Vec<u8>,
-    names: [&str; N],
-) -> Option<[Member<'t>; N]> {
-    text.clear();
-    URL_SAFE_NO_PAD.decode_append(part, text).ok()?;
-    json::members(text, names).ok()
+/// Where a part is decoded to: without an allocation, unless it is long.
+struct Room {
+    short: [MaybeUninit<u8>; SHORT],
+    long: Vec<u8>,
 }
+
+impl Room {
+    fn new() -> Self {
+        Self { short: [const { MaybeUninit::uninit() }; SHORT], long: Vec::new() }
+    }
+
+    /// The members of a part; nothing if it is no JSON object in base64url.
+    fn members<const N: usize>(
+        &mut self,
+        part: &[u8],
+        names: [&str; N],
+    ) -> Option<[Member<'_>; N]> {
+        // Decoded, a part is shorter.
+        let room = if part.len() <= SHORT {
+            self.short.as_mut_slice()
+        } else {
+            self.long.reserve(part.len());
+            self.long.spare_capacity_mut()
+        };
+        let text = URL_SAFE_NO_PAD.decode(part, room.as_out()).ok()?;
+        json::members(text, names).ok()
+    }
+}
+
+/// In bytes.
+const SHORT: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -472,6 +519,79 @@ mod tests {
         assert_eq!(shown, "Jwt { expires: Some(UnixTime(1)), .. }");
     }
 
+    /// What [`Jwt::parse`] finds, with each thing looked at by itself and in its turn.
+    fn step_by_step(text: &[u8]) -> Result<(Option<UnixTime>, Option<UnixTime>), JwtError> {
+        if let Some(offset) = text.iter().position(|&byte| !is_compact_byte(byte)) {
+            return Err(JwtError::Character { offset });
+        }
+        let parts: Vec<&[u8]> = text.split(|&byte| byte == b'.').collect();
+        let (header, payload, needed) = match parts.as_slice() {
+            [header, payload, signature] => (header, Some(payload), [payload, signature, header]),
+            [header, _, iv, ciphertext, tag] => (header, None, [iv, ciphertext, tag]),
+            _ => return Err(JwtError::PartCount),
+        };
+        if let (Some(payload), [_, signature, _]) = (payload, needed)
+            && signature.is_empty()
+            && !header.is_empty()
+            && !payload.is_empty()
+        {
+            return Err(JwtError::Unsigned);
+        }
+        if header.is_empty() || needed.iter().any(|part| part.is_empty()) {
+            return Err(JwtError::EmptyPart);
+        }
+        let object = |part: &[u8]| {
+            let text = BASE64_URL_SAFE_NO_PAD.decode(part).ok()?;
+            serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text).ok()
+        };
+        let header = object(header).ok_or(JwtError::Header)?;
+        for name in ["typ", "cty"] {
+            if header.get(name).is_some_and(|value| !value.is_string() && !value.is_null()) {
+                return Err(JwtError::InvalidType);
+            }
+        }
+        let Some(payload) = payload else { return Ok((None, None)) };
+        let payload = object(payload).ok_or(JwtError::Payload)?;
+        let time = |name| payload.get(name).filter(|value| !value.is_null());
+        Ok(["nbf", "exp"]
+            .map(|name| time(name).and_then(|time| time.as_u64()).map(UnixTime))
+            .into())
+    }
+
+    #[test]
+    fn a_long_jwt_is_read_as_a_short_one_is() {
+        for length in [0, 100, 3_000, 3_072, 3_073, 4_096, 5_000, 20_000] {
+            let filling = "x".repeat(length);
+            for payload in [
+                format!(r#"{{"x":"{filling}","exp":7}}"#),
+                format!(r#"{{"x":"{filling}\u00e9","exp":7}}"#),
+            ] {
+                let text = compact("{}", &payload);
+                assert_eq!(parse(&text).unwrap().expires(), Some(UnixTime(7)), "{length}");
+            }
+            let text = compact("{}", &format!(r#"{{"x":"{filling}"}}}}"#));
+            assert_eq!(parse(&text), Err(JwtError::Payload), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_found_in_every_place() {
+        let payload = format!(r#"{{"exp":1,"x":"{}"}}"#, "x".repeat(80));
+        let signed = compact(r#"{"alg":"ES256"}"#, &payload) + &"c2ln".repeat(12);
+        for text in [signed.as_str(), "e30.a2V5.aXZpdml2.dGV4dA.dGFn"] {
+            let text = text.as_bytes();
+            assert!(Jwt::parse(text).is_ok());
+            for offset in 0..text.len() {
+                for stranger in (0..=u8::MAX).filter(|&byte| !is_compact_byte(byte)) {
+                    let mut text = text.to_vec();
+                    text[offset] = stranger;
+                    let parsed = Jwt::parse(text.as_slice());
+                    assert_eq!(parsed, Err(JwtError::Character { offset }), "{stranger}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn an_accepted_jwt_is_one_word_in_a_header(text in "[A-Za-z0-9_.\\- \r\n\0é=+]{0,40}") {
@@ -485,6 +605,23 @@ mod tests {
             let _ = Jwt::parse(bytes);
             let parts = [header, payload].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
             let _ = Jwt::parse(format!("{}.{}.c2ln", parts[0], parts[1]).into_bytes());
+        }
+
+        #[test]
+        fn characters_are_looked_at_first_then_parts_then_header_then_payload(
+            text in prop_oneof![
+                "[A-Za-z0-9_.-]{0,12}(\\.[A-Za-z0-9_-]{0,40}){0,5}",
+                "(e30|eyJ0eXAiOjF9|bnVsbA|e31|)(\\.(e30|eyJleHAiOjF9|eyJuYmYiOm51bGx9|e31|a|)){0,5}",
+            ],
+            place: prop::sample::Index,
+            stranger in prop::option::of(any::<char>()),
+        ) {
+            let mut text = text;
+            if let Some(stranger) = stranger {
+                text.insert(place.index(text.len().saturating_add(1)), stranger);
+            }
+            let parsed = parse(&text).map(|jwt| (jwt.not_before(), jwt.expires()));
+            prop_assert_eq!(parsed, step_by_step(text.as_bytes()));
         }
 
         #[test]
