@@ -119,10 +119,14 @@ pub(super) fn check_shard(shard: &Shard<'_>, number: u32) -> Result<(), &'static
 
 fn check_flights(shard: &Shard<'_>, number: u32) -> Result<(), &'static str> {
     let mut joinable = HashSet::new();
-    for flight in Table::of(shard).map_err(out_of_bounds)?.iter() {
+    let end = get(&shard.header.flights_end);
+    for (place, flight) in (0..).zip(Table::of(shard).map_err(out_of_bounds)?.iter()) {
         let state = flight.state().map_err(|Corrupt| "a flight has no state there is")?;
         if state == State::Free {
             continue;
+        }
+        if place >= end {
+            return Err("a flight is where none is looked for");
         }
         let token = flight.token();
         if token.shard(shard.geometry.shards) != number {

@@ -24,7 +24,7 @@ pub(super) const CHUNK: usize = 64;
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"phantom\0");
 
 /// Changes with every change to this file that moves or redefines a byte.
-pub(super) const LAYOUT_VERSION: u64 = 5;
+pub(super) const LAYOUT_VERSION: u64 = 6;
 
 /// The smallest region taken, in bytes. NGINX's smallest zone is 8 pages, some of them the slab
 /// allocator's.
@@ -117,7 +117,8 @@ pub(super) struct ShardHeader {
     pub(super) hand: AtomicU32,
     pub(super) active: ListHeader,
     pub(super) inactive: ListHeader,
-    pub(super) unused: [AtomicU32; 1],
+    /// No place from this one on has a flight.
+    pub(super) flights_end: AtomicU32,
 
     pub(super) evictions: AtomicU64,
     pub(super) expirations: AtomicU64,

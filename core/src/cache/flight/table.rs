@@ -4,7 +4,7 @@ use super::super::key::{CacheKey, TokenHash};
 use super::super::layout::FlightHeader;
 use super::super::lock::OwnerId;
 use super::super::region::Corrupt;
-use super::super::shard::{Shard, count};
+use super::super::shard::{Shard, count, get, set};
 use super::{Flight, Follow, Join, Landing, Request, Ticket};
 use crate::introspection::FailureCode;
 use std::num::NonZeroU64;
@@ -54,6 +54,7 @@ impl<'a> Table<'a> {
     /// Forgets all flights, whatever the memory holds. The numbers go on.
     pub(in super::super) fn clear(&self) {
         self.flights.iter().for_each(FlightHeader::free);
+        set(&self.shard.header.flights_end, 0);
     }
 
     /// Forgets the flights of `token` with any profile.
@@ -174,16 +175,30 @@ impl<'a> Table<'a> {
     /// The flight for the key that has not landed. Forgets, in passing, those that landed long ago.
     fn find(&self, request: &Request<'_>) -> Result<Option<(u32, &'a FlightHeader)>, Corrupt> {
         let mut found = None;
-        for (place, flight) in (0..).zip(self.flights) {
+        let mut end = 0;
+        for (place, flight) in (0_u32..).zip(self.places_in_use()) {
             match flight.state()? {
+                State::Free => continue,
+                State::Landed(_) if flight.age(request.now_ms) >= LANDED_FOR => {
+                    flight.free();
+                    continue;
+                }
                 State::Pending | State::Abandoned if flight.is_for(request.key) => {
                     found = Some((place, flight));
                 }
-                State::Landed(_) if flight.age(request.now_ms) >= LANDED_FOR => flight.free(),
                 _ => {}
             }
+            end = place.saturating_add(1);
         }
+        set(&self.shard.header.flights_end, end);
         Ok(found)
+    }
+
+    /// The places up to the last one with a flight, and perhaps some more. As new flights begin in the
+    /// first place that is free, these are few.
+    fn places_in_use(&self) -> &'a [FlightHeader] {
+        let end = get(&self.shard.header.flights_end) as usize;
+        self.flights.get(..end).unwrap_or(self.flights)
     }
 
     fn begin(&self, request: &Request<'_>) -> Result<Attempt<Join>, Corrupt> {
@@ -191,6 +206,8 @@ impl<'a> Table<'a> {
             let unless_dead = self.doubt_any(request)?;
             return Ok(Attempt { outcome: Join::Alone, unless_dead });
         };
+        let end = &self.shard.header.flights_end;
+        set(end, get(end).max(place.saturating_add(1)));
         let (token, profile) = (request.key.token(), request.key.profile());
         flight.token[0].store(token.high, Relaxed);
         flight.token[1].store(token.low, Relaxed);
