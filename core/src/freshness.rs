@@ -7,10 +7,8 @@ mod not_stored;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, PRAGMA, VARY};
-use http::{HeaderMap, HeaderValue};
-
 use crate::UnixTime;
+use crate::introspection::{Field, Fields};
 pub use not_stored::{NotStored, Remedy};
 
 /// What the configuration says about lifetimes.
@@ -54,7 +52,7 @@ impl Policy {
 // but memcheck cannot know.
 #[inline(never)]
 pub fn fresh_until(
-    headers: &HeaderMap,
+    headers: &Fields,
     policy: &Policy,
     exp: Option<UnixTime>,
     upper_bound: Option<UnixTime>,
@@ -81,7 +79,7 @@ pub fn fresh_until(
 /// as well.
 #[must_use]
 pub fn inactive_until(
-    headers: &HeaderMap,
+    headers: &Fields,
     policy: &Policy,
     upper_bound: Option<UnixTime>,
     now: UnixTime,
@@ -98,7 +96,7 @@ pub fn inactive_until(
 /// Whether the answer may be used past its freshness when no other can be had
 /// (RFC 9111 section 4.2.4).
 #[must_use]
-pub fn may_be_stale(headers: &HeaderMap, policy: &Policy) -> bool {
+pub fn may_be_stale(headers: &Fields, policy: &Policy) -> bool {
     !CacheControl::of(headers, policy).must_revalidate
 }
 
@@ -124,8 +122,8 @@ enum Stated {
     NotStorable(NotStored),
 }
 
-fn stated_lifetime(headers: &HeaderMap, policy: &Policy, now: UnixTime) -> Stated {
-    let of_vary = find(headers, VARY, |field_name| match field_name {
+fn stated_lifetime(headers: &Fields, policy: &Policy, now: UnixTime) -> Stated {
+    let of_vary = find(headers, Field::Vary, |field_name| match field_name {
         b"*" => Some(NotStored::Vary),
         field_name => (!is_token(field_name)).then_some(NotStored::Malformed("Vary")),
     });
@@ -139,11 +137,11 @@ fn stated_lifetime(headers: &HeaderMap, policy: &Policy, now: UnixTime) -> State
     if let Some(lifetime) = cache_control.s_maxage.or(cache_control.max_age) {
         return Stated::Lifetime(lifetime, NotStored::MaxAge);
     }
-    if policy.ignore_expires || !headers.contains_key(EXPIRES) {
+    if policy.ignore_expires || !headers.contains(Field::Expires) {
         return Stated::Nothing;
     }
-    let expires = date(headers, EXPIRES).unwrap_or_default();
-    let date = if headers.contains_key(DATE) { date(headers, DATE) } else { Some(now) };
+    let expires = date(headers, Field::Expires).unwrap_or_default();
+    let date = if headers.contains(Field::Date) { date(headers, Field::Date) } else { Some(now) };
     match date {
         Some(date) => Stated::Lifetime(expires.0.saturating_sub(date.0), NotStored::Expires),
         None => Stated::NotStorable(NotStored::Malformed("Date")),
@@ -160,15 +158,15 @@ struct CacheControl {
 }
 
 impl CacheControl {
-    fn of(headers: &HeaderMap, policy: &Policy) -> Self {
+    fn of(headers: &Fields, policy: &Policy) -> Self {
         if policy.ignore_cache_control {
             return Self::default();
         }
         let mut cache_control = Self::default();
-        for_each(headers, CACHE_CONTROL, |directive| cache_control.add(directive));
-        if !headers.contains_key(CACHE_CONTROL) {
+        for_each(headers, Field::CacheControl, |directive| cache_control.add(directive));
+        if !headers.contains(Field::CacheControl) {
             cache_control.forbids_storing =
-                find(headers, PRAGMA, |directive| match split_directive(directive) {
+                find(headers, Field::Pragma, |directive| match split_directive(directive) {
                     Some((name, _)) => {
                         name.eq_ignore_ascii_case(b"no-cache").then_some(NotStored::Pragma)
                     }
@@ -184,19 +182,22 @@ impl CacheControl {
             self.forbid(NotStored::Malformed("Cache-Control"));
             return;
         };
-        match name.to_ascii_lowercase().as_slice() {
-            // The forms with an argument, `no-cache="field"`, may be taken for those without.
-            b"no-store" => self.forbid(NotStored::NoStore),
-            b"no-cache" => self.forbid(NotStored::NoCache),
-            b"private" => self.forbid(NotStored::Private),
-            b"must-revalidate" | b"proxy-revalidate" => self.must_revalidate = true,
-            b"s-maxage" => {
-                // It has the meaning of `proxy-revalidate` too (RFC 9111 section 5.2.2.10).
-                self.must_revalidate = true;
-                add_lifetime(&mut self.s_maxage, argument);
-            }
-            b"max-age" => add_lifetime(&mut self.max_age, argument),
-            _ => {}
+        let is = |directive: &[u8]| name.eq_ignore_ascii_case(directive);
+        // The forms with an argument, `no-cache="field"`, may be taken for those without.
+        if is(b"no-store") {
+            self.forbid(NotStored::NoStore);
+        } else if is(b"no-cache") {
+            self.forbid(NotStored::NoCache);
+        } else if is(b"private") {
+            self.forbid(NotStored::Private);
+        } else if is(b"must-revalidate") || is(b"proxy-revalidate") {
+            self.must_revalidate = true;
+        } else if is(b"s-maxage") {
+            // It has the meaning of `proxy-revalidate` too (RFC 9111 section 5.2.2.10).
+            self.must_revalidate = true;
+            add_lifetime(&mut self.s_maxage, argument);
+        } else if is(b"max-age") {
+            add_lifetime(&mut self.max_age, argument);
         }
     }
 
@@ -252,8 +253,8 @@ fn is_token(text: &[u8]) -> bool {
 ///
 /// The age that could be told from `Date` is left out, as RFC 9111 section 4.2.3 permits: it would
 /// make every answer stale where the clocks of the two servers are a minute apart.
-fn age(headers: &HeaderMap) -> u64 {
-    let lines = headers.get_all(AGE).iter().map(HeaderValue::as_bytes);
+fn age(headers: &Fields) -> u64 {
+    let lines = headers.get_all(Field::Age);
     let ages = lines.flat_map(|line| line.split(|&byte| byte == b','));
     let ages = ages.map(|age| delta_seconds(age.trim_ascii()).unwrap_or(u64::MAX));
     ages.max().unwrap_or(0)
@@ -271,27 +272,23 @@ fn delta_seconds(text: &[u8]) -> Option<u64> {
 }
 
 /// The date in a field that must occur once.
-fn date(headers: &HeaderMap, name: HeaderName) -> Option<UnixTime> {
-    let mut values = headers.get_all(name).iter();
+fn date(headers: &Fields, name: Field) -> Option<UnixTime> {
+    let mut values = headers.get_all(name);
     let (Some(value), None) = (values.next(), values.next()) else {
         return None;
     };
-    let date = httpdate::parse_http_date(value.to_str().ok()?).ok()?;
+    let date = httpdate::parse_http_date(str::from_utf8(value).ok()?).ok()?;
     date.duration_since(UNIX_EPOCH).ok().map(|since| UnixTime(since.as_secs()))
 }
 
 /// What is first found among the elements of a list field (RFC 9110 section 5.6.1), in one line or in
 /// several.
-fn find<T>(
-    headers: &HeaderMap,
-    name: HeaderName,
-    mut find: impl FnMut(&[u8]) -> Option<T>,
-) -> Option<T> {
-    let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+fn find<T>(headers: &Fields, name: Field, mut find: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
+    let mut lines = headers.get_all(name);
     lines.find_map(|line| split_at_commas(line).find_map(&mut find))
 }
 
-fn for_each(headers: &HeaderMap, name: HeaderName, mut act: impl FnMut(&[u8])) {
+fn for_each(headers: &Fields, name: Field, mut act: impl FnMut(&[u8])) {
     find(headers, name, |element| -> Option<()> {
         act(element);
         None

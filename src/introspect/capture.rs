@@ -2,14 +2,13 @@
 
 use core::cell::Cell;
 
-use http::header::{CONTENT_TYPE, DATE, EXPIRES, HeaderName};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use nginx_sys::{
     NGX_HTTP_SPECIAL_RESPONSE, ngx_http_upstream_headers_in_t, ngx_int_t, ngx_list_t,
     ngx_table_elt_t,
 };
 use phantom_token_core::UnixTime;
-use phantom_token_core::introspection::{Body, Source, field, field_value};
+use phantom_token_core::introspection::{Body, Field, Fields, Source};
 
 use crate::nginx::buffers::{Buffer, Chain, Unreadable};
 use crate::nginx::headers;
@@ -29,7 +28,7 @@ pub struct Capture {
 /// The status and the headers of an answer.
 pub struct Head {
     pub status: StatusCode,
-    pub headers: HeaderMap,
+    pub headers: Fields,
     /// Where the answer comes from.
     pub source: Source,
     /// Until when the cache of NGINX that the answer came from holds it for valid.
@@ -142,7 +141,7 @@ impl Head {
         let status = code.and_then(|code| StatusCode::from_u16(code).ok());
         Self {
             status: status.unwrap_or(StatusCode::BAD_GATEWAY),
-            headers: HeaderMap::new(),
+            headers: Fields::default(),
             source,
             valid_until: None,
         }
@@ -151,54 +150,46 @@ impl Head {
 
 /// The headers that say what the answer is and how long it is fresh. What an upstream has sent counts
 /// before what NGINX makes of it, which lacks lines that are hidden, or that it takes for repeated.
-fn answer_headers(request: &Request) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+fn answer_headers(request: &Request) -> Fields {
+    let mut headers = Fields::default();
     if let Some(sent) = headers_of_upstream(request) {
-        for (name, line) in wanted(&sent.headers) {
-            insert(&mut headers, name, headers::value(line));
+        for (field, line) in wanted(&sent.headers) {
+            headers.append(field, headers::value(line));
         }
         // NGINX adds an empty Date where there was none.
-        if headers.contains_key(EXPIRES) && !sent.date.is_null() {
-            insert_dates(&mut headers, headers::iter(&sent.headers));
+        if headers.contains(Field::Expires) && !sent.date.is_null() {
+            append_dates(&mut headers, headers::iter(&sent.headers));
         }
     }
-    let mut others = HeaderMap::new();
+    let mut others = Fields::default();
     let out = &request.raw().headers_out;
-    for (name, line) in wanted(&out.headers) {
-        if line.hash != 0 && !headers.contains_key(name) {
-            insert(&mut others, name, headers::value(line));
+    for (field, line) in wanted(&out.headers) {
+        if line.hash != 0 && !headers.contains(field) {
+            others.append(field, headers::value(line));
         }
     }
     // It has a place of its own there.
     let content_type = headers::content_type(request);
-    if !content_type.is_empty() && !headers.contains_key(CONTENT_TYPE) {
-        insert(&mut others, &CONTENT_TYPE, content_type);
+    if !content_type.is_empty() && !headers.contains(Field::ContentType) {
+        others.append(Field::ContentType, content_type);
     }
-    if !others.is_empty() {
-        headers.extend(others);
-    }
-    if headers.contains_key(EXPIRES) && !headers.contains_key(DATE) {
-        insert_dates(&mut headers, headers::iter(&out.headers).filter(|line| line.hash != 0));
+    headers.append_all(&others);
+    if headers.contains(Field::Expires) && !headers.contains(Field::Date) {
+        append_dates(&mut headers, headers::iter(&out.headers).filter(|line| line.hash != 0));
     }
     headers
 }
-
-fn insert_dates<'a>(headers: &mut HeaderMap, lines: impl Iterator<Item = &'a ngx_table_elt_t>) {
-    for line in lines {
-        if headers::name(line).eq_ignore_ascii_case(DATE.as_str().as_bytes()) {
-            insert(headers, &DATE, headers::value(line));
-        }
+fn append_dates<'a>(headers: &mut Fields, lines: impl Iterator<Item = &'a ngx_table_elt_t>) {
+    for line in lines.filter(|line| Field::of(headers::name(line)) == Some(Field::Date)) {
+        headers.append(Field::Date, headers::value(line));
     }
 }
 
-/// The lines that matter, each with its name.
-fn wanted(list: &ngx_list_t) -> impl Iterator<Item = (&'static HeaderName, &ngx_table_elt_t)> {
-    headers::iter(list).filter_map(|line| Some((field(headers::name(line))?, line)))
-}
-
-fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {
-    // It fails only past 24,000 headers, far more than NGINX takes from an upstream.
-    _ = headers.try_append(name, field_value(value));
+/// The lines that matter even without others, each with its name.
+fn wanted(list: &ngx_list_t) -> impl Iterator<Item = (Field, &ngx_table_elt_t)> {
+    headers::iter(list)
+        .filter_map(|line| Some((Field::of(headers::name(line))?, line)))
+        .filter(|&(field, _)| field != Field::Date)
 }
 
 /// What an upstream has sent, if the answer is its own: an error page may have taken its place.

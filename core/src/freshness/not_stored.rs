@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::HeaderMap;
 use thiserror::Error;
 
 use super::{Policy, fresh_until};
 use crate::UnixTime;
+use crate::introspection::Fields;
 
 /// Why the answer that a token is active is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -74,7 +74,7 @@ impl Remedy {
     /// if these directives do not help.
     #[must_use]
     pub fn find(
-        headers: &HeaderMap,
+        headers: &Fields,
         policy: &Policy,
         exp: Option<UnixTime>,
         upper_bound: Option<UnixTime>,

@@ -3,56 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, EXPIRES, HeaderName, PRAGMA, RETRY_AFTER,
-    VARY,
-};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 
 use super::failure::{Failure, Said};
+use super::fields::{Field, Fields};
 use super::request::ClientCredential;
 use super::source::Source;
 use crate::json::{self, Member};
 use crate::jwt::Jwt;
 use crate::refusal::Refusal;
 use crate::{UnixTime, media_type};
-
-/// The header fields that say what an answer is, how long it is fresh, and when to ask again: the shorter
-/// ones first, as [`field`] has it. `Date` matters only beside `Expires`.
-static FIELDS: [HeaderName; 9] = [
-    AGE,
-    VARY,
-    PRAGMA,
-    EXPIRES,
-    RETRY_AFTER,
-    CONTENT_TYPE,
-    CACHE_CONTROL,
-    X_RETRY_AFTER,
-    CONTENT_ENCODING,
-];
-
-/// `Retry-After` as some servers and their proxies call it.
-const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
-
-/// The header field of that name, in any case, if it is one that matters to [`interpret`] or to
-/// [`crate::freshness`], other than `Date`.
-#[must_use]
-pub fn field(name: &[u8]) -> Option<&'static HeaderName> {
-    // Most names are told by their length.
-    let places = match name.len() {
-        3 => 0..1,
-        4 => 1..2,
-        6 => 2..3,
-        7 => 3..4,
-        11 => 4..5,
-        12 => 5..6,
-        13 => 6..8,
-        16 => 8..9,
-        _ => return None,
-    };
-    let mut fields = FIELDS.get(places)?.iter();
-    fields.find(|field| name.eq_ignore_ascii_case(field.as_str().as_bytes()))
-}
 
 /// An answer of the introspection endpoint.
 #[derive(Clone, Copy)]
@@ -66,7 +26,7 @@ pub struct Answer<'a> {
     /// Its status. NGINX says 502 and 504 of a server that it did not reach, or that did not answer.
     pub status: StatusCode,
     /// Its header fields.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Fields,
     /// Its body, as far as it was taken.
     pub body: Body<'a>,
 }
@@ -104,18 +64,6 @@ impl fmt::Debug for Body<'_> {
             Self::Unreadable => "Unreadable",
         })
     }
-}
-
-/// The value of a header field as it came. Bytes that none may have (RFC 9110 section 5.5) become ones
-/// that no grammar takes, so that the field is there, and is malformed.
-#[must_use]
-pub fn field_value(bytes: &[u8]) -> HeaderValue {
-    HeaderValue::from_bytes(bytes).unwrap_or_else(|_| {
-        let is_invalid = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
-        let readable: Vec<u8> =
-            bytes.iter().map(|byte| if is_invalid(byte) { MALFORMED } else { *byte }).collect();
-        HeaderValue::from_bytes(&readable).unwrap_or(HeaderValue::from_static("\""))
-    })
 }
 
 /// What the authorization server said of a token.
@@ -256,30 +204,32 @@ fn said(status: StatusCode, answer: &Answer<'_>) -> Said {
 }
 
 /// There may be several lines, and several types in a line: each of them counts.
-fn content_type_is(headers: &HeaderMap, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
-    headers.get_all(CONTENT_TYPE).iter().any(|value| is_wanted(value.as_bytes()))
+fn content_type_is(headers: &Fields, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+    headers.get_all(Field::ContentType).any(is_wanted)
 }
 
 /// `Retry-After` is a number of seconds or a date (RFC 9110 section 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<HeaderValue> {
-    let value = headers.get(RETRY_AFTER).or_else(|| headers.get(X_RETRY_AFTER))?;
-    let text = value.to_str().ok()?;
+fn retry_after(headers: &Fields) -> Option<HeaderValue> {
+    let mut names = [Field::RetryAfter, Field::XRetryAfter].into_iter();
+    let value = names.find_map(|name| headers.get_all(name).next())?;
+    let text = str::from_utf8(value).ok()?;
     let is_seconds = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (is_seconds || httpdate::parse_http_date(text).is_ok()).then(|| value.clone())
+    (is_seconds || httpdate::parse_http_date(text).is_ok())
+        .then(|| HeaderValue::from_bytes(value).ok())
+        .flatten()
 }
 
-fn is_encoded(headers: &HeaderMap) -> bool {
+fn is_encoded(headers: &Fields) -> bool {
     headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .get_all(Field::ContentEncoding)
+        .flat_map(|value| value.split(|&byte| byte == b','))
         .map(<[u8]>::trim_ascii)
         .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 fn read_body<'a>(
     body: &'a [u8],
-    headers: &HeaderMap,
+    headers: &Fields,
     jwt_members: &[impl AsRef<str>],
     now: UnixTime,
 ) -> Result<Verdict<'a>, Failure> {
@@ -373,9 +323,6 @@ fn in_time(verdict: Verdict<'_>, now: UnixTime) -> Verdict<'_> {
     }
     Verdict::Active(jwt)
 }
-
-/// Neither a letter of a token nor one of a date or a number.
-const MALFORMED: u8 = 0xff;
 
 const TOKEN_TYPE: &str = "token_type";
 const TOKEN_USE: &str = "token_use";

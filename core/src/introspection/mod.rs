@@ -4,11 +4,13 @@
 mod answer;
 mod failure;
 mod failure_code;
+mod fields;
 mod request;
 mod source;
 
-pub use answer::{Answer, Body, OtherToken, Verdict, decides, field, field_value, interpret};
+pub use answer::{Answer, Body, OtherToken, Verdict, decides, interpret};
 pub use failure::{Failure, Mend, Said};
 pub use failure_code::FailureCode;
+pub use fields::{Field, Fields};
 pub use request::{Asked, ClientCredential, form_body};
 pub use source::{Mark, Source, is_bound};

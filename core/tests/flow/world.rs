@@ -1,6 +1,6 @@
 //! A process with a zone, in which time stands still until it is set.
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::StatusCode;
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::{OpaqueToken, TokenSyntax};
 use phantom_token_core::cache::{Answer, CacheKey, Entry, Lookup, Profile, Ticket, WorkerCache};
@@ -179,11 +179,8 @@ impl World {
 
     /// The answer comes, and those who follow are told.
     pub fn conclude(&self, inquiry: &Inquiry, reply: &Reply) -> Option<Unstored> {
-        let mut headers = HeaderMap::new();
-        if let Some(max_age) = reply.max_age {
-            let value = HeaderValue::from_str(&format!("max-age={max_age}")).unwrap();
-            headers.insert("cache-control", value);
-        }
+        let max_age = reply.max_age.map(|max_age| format!("max-age={max_age}"));
+        let headers = max_age.map(|max_age| ("cache-control", max_age)).into_iter().collect();
         let answer = introspection::Answer {
             token: b"token",
             credential: None,

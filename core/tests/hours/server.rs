@@ -2,9 +2,8 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName};
-use http::{HeaderMap, StatusCode};
-use phantom_token_core::introspection::Body;
+use http::StatusCode;
+use phantom_token_core::introspection::{Body, Field, Fields};
 use phantom_token_core_testing::Random;
 use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -32,7 +31,7 @@ struct Token {
 /// An answer on its way.
 pub struct Reply {
     pub status: StatusCode,
-    pub headers: HeaderMap,
+    pub headers: Fields,
     /// Nothing if the connection ended too early.
     body: Option<Vec<u8>>,
     /// What it means, if there is a JWT in it.
@@ -133,10 +132,10 @@ fn failure(random: &mut Random) -> Reply {
         4 => (StatusCode::OK, None),
         _ => (StatusCode::SERVICE_UNAVAILABLE, Some(Vec::new())),
     };
-    Reply { status, headers: HeaderMap::new(), body, promise: None }
+    Reply { status, headers: Fields::default(), body, promise: None }
 }
 
-fn inactive(headers: HeaderMap, random: &mut Random) -> Reply {
+fn inactive(headers: Fields, random: &mut Random) -> Reply {
     let (status, body) = match random.below(2) {
         0 => (StatusCode::NO_CONTENT, Vec::new()),
         _ => (StatusCode::OK, br#"{"active":false}"#.to_vec()),
@@ -145,7 +144,7 @@ fn inactive(headers: HeaderMap, random: &mut Random) -> Reply {
 }
 
 /// The header fields of an answer, and what they mean; whether it must not be served stale.
-fn freshness(now: u64, random: &mut Random) -> (HeaderMap, Stated, bool) {
+fn freshness(now: u64, random: &mut Random) -> (Fields, Stated, bool) {
     let seconds = 1 + random.below(900) as u64;
     let age = random.below(300) as u64;
     let max_age = format!("max-age={seconds}");
@@ -153,27 +152,29 @@ fn freshness(now: u64, random: &mut Random) -> (HeaderMap, Stated, bool) {
     let revalidated = format!("{max_age}, must-revalidate");
     let fresh = Stated::Lifetime(seconds);
     match random.below(16) {
-        0 | 1 => (HeaderMap::new(), Stated::Nothing, false),
-        2 => (fields([(CACHE_CONTROL, revalidated)]), fresh, true),
-        3 => (fields([(CACHE_CONTROL, shared)]), fresh, true),
+        0 | 1 => (Fields::default(), Stated::Nothing, false),
+        2 => (fields([(Field::CacheControl, revalidated)]), fresh, true),
+        3 => (fields([(Field::CacheControl, shared)]), fresh, true),
         4 => {
-            let fields = fields([(CACHE_CONTROL, max_age), (AGE, age.to_string())]);
+            let fields = fields([(Field::CacheControl, max_age), (Field::Age, age.to_string())]);
             (fields, Stated::Lifetime(seconds.saturating_sub(age)), false)
         }
         5 => {
-            let fields = fields([(DATE, date(now)), (EXPIRES, date(now + seconds))]);
+            let fields = fields([(Field::Date, date(now)), (Field::Expires, date(now + seconds))]);
             (fields, fresh, false)
         }
         6 => {
             let never = ["no-store", "no-cache", "private, max-age=60"][random.below(3)];
-            (fields([(CACHE_CONTROL, never.to_owned())]), Stated::NotStorable, false)
+            (fields([(Field::CacheControl, never.to_owned())]), Stated::NotStorable, false)
         }
-        _ => (fields([(CACHE_CONTROL, max_age)]), fresh, false),
+        _ => (fields([(Field::CacheControl, max_age)]), fresh, false),
     }
 }
 
-fn fields<const N: usize>(fields: [(HeaderName, String); N]) -> HeaderMap {
-    fields.into_iter().map(|(name, value)| (name, value.parse().unwrap())).collect()
+fn fields<const N: usize>(lines: [(Field, String); N]) -> Fields {
+    let mut fields = Fields::default();
+    lines.into_iter().for_each(|(field, value)| fields.append(field, value.as_bytes()));
+    fields
 }
 
 fn date(seconds: u64) -> String {

@@ -7,7 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use phantom_token_core::UnixTime;
 use phantom_token_core::introspection::{
-    Answer, Body, Failure, Said, Source, Verdict, field_value, interpret,
+    Answer, Body, Failure, Field, Fields, Said, Source, Verdict, interpret,
 };
 
 use super::answer::{Text, Time};
@@ -68,6 +68,7 @@ pub fn check(input: &[u8]) {
     let Some(input) = super::made_of::<Input<'_>>(input) else { return };
     let status = StatusCode::from_u16(100 + input.status.unwrap_or(100) % 900).unwrap();
     let headers = headers(&input);
+    let fields = Fields::from_iter(&headers);
     let bytes = match &input.body {
         BodyInput::Complete(text) => text.bytes(),
         _ => Vec::new(),
@@ -85,7 +86,7 @@ pub fn check(input: &[u8]) {
         Some(SourceInput::UnboundCacheKey) => Source::UnboundCacheKey,
     };
     let answer =
-        Answer { token: input.token, credential: None, source, status, headers: &headers, body };
+        Answer { token: input.token, credential: None, source, status, headers: &fields, body };
     let outcome = interpret(&answer, &JWT_MEMBERS, now);
 
     if source == Source::UnboundCacheKey {
@@ -129,8 +130,9 @@ fn check_status(status: StatusCode, answer: &Answer<'_>, outcome: &Result<Verdic
     }
     let Some(retry_after) = failure.retry_after() else { return };
     assert_eq!(passed_on, 503);
-    let names = [RETRY_AFTER, HeaderName::from_static("x-retry-after")];
-    assert_eq!(names.iter().find_map(|name| answer.headers.get(name)), Some(retry_after));
+    let mut names = [Field::RetryAfter, Field::XRetryAfter].into_iter();
+    let stated = names.find_map(|name| answer.headers.get_all(name).next());
+    assert_eq!(stated, Some(retry_after.as_bytes()));
     let text = retry_after.to_str().unwrap();
     let is_seconds = !text.is_empty() && text.chars().all(|digit| digit.is_ascii_digit());
     assert!(is_seconds || httpdate::parse_http_date(text).is_ok());
@@ -212,7 +214,7 @@ fn headers(input: &Input<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in fields.into_iter().chain(content_types) {
         if let Some(value) = value {
-            headers.append(name, field_value(value));
+            headers.append(name, super::field_value(value));
         }
     }
     headers
