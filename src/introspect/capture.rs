@@ -153,9 +153,7 @@ impl Head {
 fn answer_headers(request: &Request) -> Fields {
     let mut headers = Fields::default();
     if let Some(sent) = headers_of_upstream(request) {
-        for (field, line) in wanted(&sent.headers) {
-            headers.append(field, headers::value(line));
-        }
+        for_each(&sent.headers, |field, line| headers.append(field, headers::value(line)));
         // NGINX adds an empty Date where there was none.
         if headers.contains(Field::Expires) && !sent.date.is_null() {
             append_dates(&mut headers, headers::iter(&sent.headers));
@@ -163,11 +161,11 @@ fn answer_headers(request: &Request) -> Fields {
     }
     let mut others = Fields::default();
     let out = &request.raw().headers_out;
-    for (field, line) in wanted(&out.headers) {
+    for_each(&out.headers, |field, line| {
         if line.hash != 0 && !headers.contains(field) {
             others.append(field, headers::value(line));
         }
-    }
+    });
     // It has a place of its own there.
     let content_type = headers::content_type(request);
     if !content_type.is_empty() && !headers.contains(Field::ContentType) {
@@ -186,10 +184,11 @@ fn append_dates<'a>(headers: &mut Fields, lines: impl Iterator<Item = &'a ngx_ta
 }
 
 /// The lines that matter even without others, each with its name.
-fn wanted(list: &ngx_list_t) -> impl Iterator<Item = (Field, &ngx_table_elt_t)> {
-    headers::iter(list)
-        .filter_map(|line| Some((Field::of(headers::name(line))?, line)))
-        .filter(|&(field, _)| field != Field::Date)
+fn for_each(list: &ngx_list_t, mut act: impl FnMut(Field, &ngx_table_elt_t)) {
+    headers::for_each(list, |line| match Field::of(headers::name(line)) {
+        None | Some(Field::Date) => {}
+        Some(field) => act(field, line),
+    });
 }
 
 /// What an upstream has sent, if the answer is its own: an error page may have taken its place.

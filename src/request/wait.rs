@@ -54,9 +54,10 @@ pub fn begin(
 /// Wakes all requests of this worker that wait for a key. Those that have to wait on come back.
 pub fn wake(key: &CacheKey) {
     let mut queues = QUEUES.take().unwrap_or_default();
-    let queue = queues.remove(key).unwrap_or_default();
+    // Where nobody waits, the key needs no hash.
+    let queue = if queues.is_empty() { None } else { queues.remove(key) };
     QUEUES.set(Some(queues));
-    for waiter in queue {
+    for waiter in queue.unwrap_or_default() {
         waiter.place.set(None);
         waiter.event.soon();
     }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::charset;
-
 /// A header field that says what an answer is, how long it is fresh, or when to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
@@ -33,22 +31,21 @@ impl Field {
     /// The field of that name, in any case, if it is one that matters.
     #[must_use]
     pub fn of(name: &[u8]) -> Option<Self> {
-        // Most names are told by their length, or by their first letter.
-        let first = name.first()?.to_ascii_lowercase();
-        let field = match (name.len(), first) {
-            (3, b'a') => Self::Age,
-            (4, b'd') => Self::Date,
-            (4, b'v') => Self::Vary,
-            (6, b'p') => Self::Pragma,
-            (7, b'e') => Self::Expires,
-            (11, b'r') => Self::RetryAfter,
-            (12, b'c') => Self::ContentType,
-            (13, b'c') => Self::CacheControl,
-            (13, b'x') => Self::XRetryAfter,
-            (16, b'c') => Self::ContentEncoding,
+        // Most names are told by their length.
+        let field = match name.len() {
+            3 if is(name, b"age") => Self::Age,
+            4 if is(name, b"date") => Self::Date,
+            4 if is(name, b"vary") => Self::Vary,
+            6 if is(name, b"pragma") => Self::Pragma,
+            7 if is(name, b"expires") => Self::Expires,
+            11 if is(name, b"retry-after") => Self::RetryAfter,
+            12 if is(name, b"content-type") => Self::ContentType,
+            13 if is(name, b"cache-control") => Self::CacheControl,
+            13 if is(name, b"x-retry-after") => Self::XRetryAfter,
+            16 if is(name, b"content-encoding") => Self::ContentEncoding,
             _ => return None,
         };
-        name.eq_ignore_ascii_case(field.name().as_bytes()).then_some(field)
+        Some(field)
     }
 
     fn name(self) -> &'static str {
@@ -67,6 +64,15 @@ impl Field {
     }
 }
 
+/// Compares all bytes at once, as the compiler makes of a length that it knows.
+#[inline]
+fn is<const N: usize>(name: &[u8], lowercase: &[u8; N]) -> bool {
+    name.first_chunk::<N>().filter(|_| name.len() == N).is_some_and(|name| {
+        let pairs = name.iter().zip(lowercase);
+        pairs.fold(true, |same, (byte, letter)| same & (byte.to_ascii_lowercase() == *letter))
+    })
+}
+
 /// Fields with their values, in the order they came. An answer has few of them.
 #[derive(Clone, Default)]
 pub struct Fields {
@@ -83,12 +89,8 @@ impl Fields {
         if self.ends.is_empty() {
             self.values.reserve(SOME_VALUES);
         }
-        if charset::all(value, is_valid) {
-            self.values.extend_from_slice(value);
-        } else {
-            let readable = value.iter().map(|&byte| if is_valid(byte) { byte } else { MALFORMED });
-            self.values.extend(readable);
-        }
+        let readable = value.iter().map(|&byte| if is_valid(byte) { byte } else { MALFORMED });
+        self.values.extend(readable);
         self.ends.push((field, self.values.len()));
     }
 

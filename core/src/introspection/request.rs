@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
 use crate::bearer::OpaqueToken;
+use crate::charset;
 
 /// The client credential for the introspection endpoint, as HTTP Basic (RFC 6749 section 2.3.1).
 ///
@@ -77,8 +78,23 @@ pub fn form_body(token: OpaqueToken<'_>) -> String {
     let length = token.as_bytes().len().saturating_mul(3);
     let mut body = String::with_capacity(TOKEN.len().saturating_add(length));
     body.push_str(TOKEN);
-    body.extend(form_urlencoded::byte_serialize(token.as_bytes()));
+    let bytes = token.as_bytes();
+    // The encoder would find out byte by byte that there is nothing to do for it.
+    match str::from_utf8(bytes) {
+        Ok(text) if charset::all(bytes, is_unchanged) => body.push_str(text),
+        _ => body.extend(form_urlencoded::byte_serialize(bytes)),
+    }
     body
+}
+
+/// Whether a byte is its own encoding in a form (URL Standard,
+/// application/x-www-form-urlencoded percent-encode set), as most bytes of tokens are.
+#[inline]
+fn is_unchanged(byte: u8) -> bool {
+    charset::is_letter(byte)
+        | charset::is_in(byte, b'0', b'9')
+        | charset::is_in(byte, b'-', b'.')
+        | (byte == b'_')
 }
 
 const TOKEN: &str = "token=";
@@ -123,7 +139,21 @@ mod tests {
         assert_eq!(body_for("a+b/c~d=="), "token=a%2Bb%2Fc%7Ed%3D%3D");
     }
 
+    #[test]
+    fn a_token_that_is_not_encoded_is_one_that_the_encoder_leaves_as_it_is() {
+        for byte in (0..=u8::MAX).filter(|&byte| is_unchanged(byte)) {
+            let encoded: String = form_urlencoded::byte_serialize(&[byte]).collect();
+            assert_eq!(encoded.as_bytes(), [byte]);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_body_is_what_the_encoder_makes_of_the_token(token in r"[!#-+\x2d-\[\]-~]{1,80}") {
+            let encoded: String = form_urlencoded::byte_serialize(token.as_bytes()).collect();
+            prop_assert_eq!(body_for(&token), format!("token={encoded}"));
+        }
+
         #[test]
         fn the_body_decodes_to_exactly_one_token(token in "[A-Za-z0-9._~+/-]{1,80}={0,3}") {
             let body = body_for(&token);
