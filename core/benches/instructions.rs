@@ -1,4 +1,5 @@
-//! How many instructions the ways of a hit take, as valgrind counts them:
+//! How many instructions the ways of a hit take, and what a miss does with its answer, as valgrind counts
+//! them:
 //! `cargo bench -p phantom-token-core --bench instructions`.
 //!
 //! Unlike time, instructions are the same on every machine and in every run. Each workload runs
@@ -14,8 +15,11 @@
     reason = "no request depends on a benchmark"
 )]
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{CacheKey, Generation, WorkerCache, WorkerLine};
+use phantom_token_core::jwt::Jwt;
 use phantom_token_core::outcome::{CacheStatus, Outcome};
 use phantom_token_core_testing::{ALONE, MEGABYTE, TestZone};
 use std::env;
@@ -32,7 +36,7 @@ const ROUNDS: [usize; 2] = [10_000, 110_000];
 /// What is measured, and how one round of it goes.
 type Workload = (&'static str, fn(&mut Worker, usize));
 
-const WORKLOADS: [Workload; 10] = [
+const WORKLOADS: [Workload; 11] = [
     ("nothing", |_, _| {}),
     ("make a key of a token of 36 bytes", |worker, round| {
         black_box(worker.zone.key_of(&worker.tokens[round % TOKENS]));
@@ -71,6 +75,9 @@ const WORKLOADS: [Workload; 10] = [
     }),
     ("record a latency", |worker, round| {
         worker.zone.counters().record_latency(black_box(WorkerLine::of(3)), round as u64);
+    }),
+    ("read the times of a JWT of 1,200 bytes", |worker, _| {
+        black_box(Jwt::parse(black_box(worker.answer.as_bytes())).unwrap().expires().unwrap());
     }),
 ];
 
@@ -121,6 +128,7 @@ struct Worker {
     keys: Vec<CacheKey>,
     other_keys: Vec<CacheKey>,
     jwt: Vec<u8>,
+    answer: String,
 }
 
 impl Worker {
@@ -137,12 +145,27 @@ impl Worker {
             cache.put(key, &JWT, LATER, None, generation, NOW);
         }
         let small_cache = worker_cache(100);
-        Self { zone, generation, cache, small_cache, tokens, keys, other_keys, jwt: Vec::new() }
+        let (jwt, answer) = (Vec::new(), answer());
+        Self { zone, generation, cache, small_cache, tokens, keys, other_keys, jwt, answer }
     }
 
     fn key(&self, round: usize) -> CacheKey {
         self.keys[round % TOKENS]
     }
+}
+
+/// A JWT with the claims of an access token.
+fn answer() -> String {
+    let groups: Vec<_> = (0..20).map(|index| format!("orders:read:{index:04}")).collect();
+    let claims = serde_json::json!({
+        "iss": "https://login.example.com", "aud": "api.example.com", "sub": "alice",
+        "exp": 4_000_000_000_u64, "iat": 1_700_000_000, "scope": "openid orders", "groups": groups,
+    });
+    let [header, claims] = [r#"{"alg":"RS256","typ":"at+jwt"}"#, &claims.to_string()]
+        .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+    let start = format!("{header}.{claims}.");
+    let signature = "A".repeat(1200 - start.len());
+    start + &signature
 }
 
 fn worker_cache(entries: usize) -> WorkerCache {

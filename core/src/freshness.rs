@@ -244,23 +244,9 @@ fn is_quoted_text(text: &[u8]) -> bool {
 
 /// `1*tchar` (RFC 9110 section 5.6.2)
 fn is_token(text: &[u8]) -> bool {
-    let is_in_token = |&byte: &u8| TOKEN_BYTES.get(usize::from(byte)) == Some(&true);
+    let is_in_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !text.is_empty() && text.iter().all(is_in_token)
 }
-
-/// For each byte whether it is a `tchar`.
-static TOKEN_BYTES: [bool; 256] = {
-    let mut bytes = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 0x80 {
-        if let Some(is_in_token) = bytes.split_at_mut(byte as usize).1.first_mut() {
-            *is_in_token = byte.is_ascii_alphanumeric()
-                || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
-        }
-        byte = byte.wrapping_add(1);
-    }
-    bytes
-};
 
 /// The largest `Age` there is, in seconds. Of an answer with a malformed one nobody knows how old it is.
 /// RFC 9111 section 5.1 would rather have that ignored, which would make the answer new.

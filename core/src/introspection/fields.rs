@@ -87,10 +87,15 @@ impl Fields {
     /// ones that no grammar takes, so that the field is there, and is malformed.
     pub fn append(&mut self, field: Field, value: &[u8]) {
         if self.ends.is_empty() {
-            self.values.reserve(SOME_VALUES);
+            self.values = Vec::with_capacity(SOME_BYTES);
+            self.ends = Vec::with_capacity(SOME_FIELDS);
         }
-        let readable = value.iter().map(|&byte| if is_valid(byte) { byte } else { MALFORMED });
-        self.values.extend(readable);
+        if value.iter().all(is_valid) {
+            self.values.extend_from_slice(value);
+        } else {
+            let readable = value.iter().map(|byte| if is_valid(byte) { *byte } else { MALFORMED });
+            self.values.extend(readable);
+        }
         self.ends.push((field, self.values.len()));
     }
 
@@ -141,16 +146,16 @@ impl fmt::Debug for Fields {
 }
 
 /// Anything but control characters (RFC 9110 section 5.5).
-#[inline]
-fn is_valid(byte: u8) -> bool {
-    (byte >= b' ') & (byte != 0x7f) | (byte == b'\t')
+fn is_valid(byte: &u8) -> bool {
+    *byte >= b' ' && *byte != 0x7f || *byte == b'\t'
 }
 
 /// Neither a letter of a token nor one of a date or a number.
 const MALFORMED: u8 = 0xff;
 
-/// Bytes that the values of most answers take.
-const SOME_VALUES: usize = 128;
+/// As much as most answers have.
+const SOME_FIELDS: usize = 4;
+const SOME_BYTES: usize = 128;
 
 #[cfg(test)]
 mod tests {
