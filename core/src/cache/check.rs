@@ -245,9 +245,10 @@ impl<'a> Walk<'a> {
     }
 
     fn chunks(&self) -> Result<(), &'static str> {
+        let free_chunks = self.shard.free_chunks().map_err(out_of_bounds)?;
         let mut free = 0_u32;
         for (chunk, &owned) in (0_u32..).zip(&self.owned) {
-            if self.shard.is_free(chunk) == owned {
+            if free_chunks.is_free(chunk) == owned {
                 return Err("a chunk is both free and owned, or neither");
             }
             free = free.saturating_add(u32::from(!owned));
@@ -255,11 +256,8 @@ impl<'a> Walk<'a> {
         if free != get(&self.shard.header.free_chunks) {
             return Err("there is another number of free chunks than the shard says");
         }
-        let bits = self.shard.map.iter().map(|word| word.load(Ordering::Relaxed) != 0);
-        for (number, has_free) in bits.enumerate() {
-            if self.shard.summary_says(number) != has_free {
-                return Err("the map of free chunks and its summary do not agree");
-            }
+        if !free_chunks.is_summed_up() {
+            return Err("the map of free chunks and its summary do not agree");
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! A map with a bit for each chunk, and a summary with a bit for each word of the map, so that a
 //! search passes 4096 used chunks at a step. Neighbouring free chunks join by themselves.
 
+use super::layout::ShardHeader;
 use super::region::Corrupt;
 use super::shard::{Shard, get, set};
 use super::sync::AtomicU64;
@@ -24,17 +25,41 @@ impl Run {
     }
 }
 
-impl Shard<'_> {
+/// The chunks of a shard that are free. Only who changes an entry needs them, and nobody who looks for one.
+pub(super) struct FreeChunks<'a> {
+    header: &'a ShardHeader,
+    /// Chunks of the shard.
+    chunks: u32,
+    /// A bit for each chunk, set if it is free.
+    map: &'a [AtomicU64],
+    /// A bit for each word of the map, set if the word is not 0.
+    summary: &'a [AtomicU64],
+}
+
+impl<'a> Shard<'a> {
+    pub(super) fn free_chunks(&self) -> Result<FreeChunks<'a>, Corrupt> {
+        let Self { region, geometry, offsets, header, .. } = self;
+        Ok(FreeChunks {
+            header,
+            chunks: geometry.chunks,
+            map: region.slice(offsets.map, geometry.map_words())?,
+            summary: region.slice(offsets.summary, geometry.summary_words())?,
+        })
+    }
+
     pub(super) fn free_all_chunks(&self) -> Result<(), Corrupt> {
-        self.region.fill(self.offsets.map, size_of_val(self.map), 0xff)?;
-        self.region.fill(self.offsets.summary, size_of_val(self.summary), 0xff)?;
-        clear_from(self.map, self.geometry.chunks as usize);
-        clear_from(self.summary, self.map.len());
+        let FreeChunks { map, summary, .. } = self.free_chunks()?;
+        self.region.fill(self.offsets.map, size_of_val(map), 0xff)?;
+        self.region.fill(self.offsets.summary, size_of_val(summary), 0xff)?;
+        clear_from(map, self.geometry.chunks as usize);
+        clear_from(summary, map.len());
         set(&self.header.free_chunks, self.geometry.chunks);
         set(&self.header.cursor, 0);
         Ok(())
     }
+}
 
+impl FreeChunks<'_> {
     /// Takes up to `wanted` neighbouring chunks, one at least: all of them if they are found at
     /// once, else the longest run seen.
     pub(super) fn take(&self, wanted: u32) -> Result<Run, Corrupt> {
@@ -70,8 +95,14 @@ impl Shard<'_> {
         word.is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (chunk % 64)) != 0)
     }
 
+    /// Whether map and summary agree.
+    pub(super) fn is_summed_up(&self) -> bool {
+        let has_free = self.map.iter().map(|word| word.load(Ordering::Relaxed) != 0);
+        has_free.enumerate().all(|(word, has_free)| self.summary_says(word) == has_free)
+    }
+
     /// Whether the summary has it that the map's `word` has a free chunk.
-    pub(super) fn summary_says(&self, word: usize) -> bool {
+    fn summary_says(&self, word: usize) -> bool {
         let summary = self.summary.get(word / 64);
         summary.is_some_and(|bits| bits.load(Ordering::Relaxed) & (1 << (word % 64)) != 0)
     }
@@ -95,7 +126,7 @@ impl Shard<'_> {
     fn chunk(&self, word: usize, bits: u64) -> Result<u32, Corrupt> {
         let chunk = word.saturating_mul(64).saturating_add(bits.trailing_zeros() as usize);
         let chunk = u32::try_from(chunk).map_err(|_| Corrupt)?;
-        if bits == 0 || chunk >= self.geometry.chunks {
+        if bits == 0 || chunk >= self.chunks {
             return Err(Corrupt);
         }
         Ok(chunk)
@@ -124,7 +155,7 @@ impl Shard<'_> {
 
     /// Marks all of `run`, which is marked the other way so far.
     fn mark(&self, run: Run, free: bool) -> Result<(), Corrupt> {
-        if run.chunks == 0 || run.end() > self.geometry.chunks {
+        if run.chunks == 0 || run.end() > self.chunks {
             return Err(Corrupt);
         }
         let mut at = run.first;

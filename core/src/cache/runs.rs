@@ -14,14 +14,15 @@ impl<'a> Shard<'a> {
     ) -> Result<(), Corrupt> {
         let mut run = Run { first: number.0, chunks: get(&entry.run.chunks) };
         let mut next = self.follow(&entry.run.next)?;
-        self.free(run)?;
+        let free_chunks = self.free_chunks()?;
+        free_chunks.free(run)?;
         // Each run frees a chunk at least, and a chunk that is free already is an error: a
         // circle of runs ends.
         while let Some(EntryNumber(first)) = next {
             let header = self.run(first)?;
             run = Run { first, chunks: get(&header.chunks) };
             next = self.follow(&header.next)?;
-            self.free(run)?;
+            free_chunks.free(run)?;
         }
         Ok(())
     }
@@ -31,7 +32,8 @@ impl<'a> Shard<'a> {
         &self,
         jwt: &[u8],
     ) -> Result<(EntryNumber, &'a EntryHeader), Corrupt> {
-        let run = self.take(chunks_for(size_of::<EntryHeader>(), jwt.len()))?;
+        let free_chunks = self.free_chunks()?;
+        let run = free_chunks.take(chunks_for(size_of::<EntryHeader>(), jwt.len()))?;
         let number = EntryNumber(run.first);
         let entry = self.entry(number)?;
         set(&entry.len, u32::try_from(jwt.len()).map_err(|_| Corrupt)?);
@@ -39,7 +41,7 @@ impl<'a> Shard<'a> {
         let mut rest = self.write_run(run, size_of::<EntryHeader>(), jwt)?;
         let mut link = &entry.run.next;
         while !rest.is_empty() {
-            let run = self.take(chunks_for(size_of::<RunHeader>(), rest.len()))?;
+            let run = free_chunks.take(chunks_for(size_of::<RunHeader>(), rest.len()))?;
             let header = self.run(run.first)?;
             set(&header.chunks, run.chunks);
             set(link, run.first.wrapping_add(1));

@@ -32,10 +32,6 @@ pub(super) struct Shard<'a> {
     pub(super) header: &'a ShardHeader,
     /// The first entry of each bucket.
     pub(super) index: &'a [AtomicU32],
-    /// A bit for each chunk, set if it is free.
-    pub(super) map: &'a [AtomicU64],
-    /// A bit for each word of the map, set if the word is not 0.
-    pub(super) summary: &'a [AtomicU64],
 }
 
 /// An answer that a shard had stored for a key.
@@ -63,8 +59,6 @@ impl<'a> Shard<'a> {
             offsets,
             header: region.view(offsets.header)?,
             index: region.slice(offsets.index, geometry.buckets as usize)?,
-            map: region.slice(offsets.map, geometry.map_words())?,
-            summary: region.slice(offsets.summary, geometry.summary_words())?,
         })
     }
 
