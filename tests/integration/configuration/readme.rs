@@ -1,10 +1,12 @@
-//! The example in the README, as it stands there but for addresses and paths.
+//! The example in the README, as it stands there but for addresses and paths, and what
+//! `docs/troubleshooting.md` says of the lines that it leads to.
 
 use std::fs;
 
 use phantom_token_devkit::{AuthorizationServer, Gateway, expect};
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+const TROUBLESHOOTING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
 /// The name of the authorization server in the example.
 const NAME: &str = "login.example.com";
 
@@ -94,9 +96,9 @@ fn example() -> String {
     example.to_owned()
 }
 
-/// Whether the first column of a table of the README has the words.
+/// Whether the first column of a table of the troubleshooting has the words.
 fn is_in_troubleshooting(words: &str) -> bool {
-    let readme = fs::read_to_string(README).unwrap();
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
-    rows.into_iter().any(|(line, _)| line.contains(words))
+    let text = fs::read_to_string(TROUBLESHOOTING).unwrap();
+    let mut rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    rows.any(|(line, _)| line.contains(words))
 }
