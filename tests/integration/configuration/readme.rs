@@ -56,7 +56,7 @@ fn the_example_sends_nothing_to_a_server_whose_certificate_does_not_verify() {
 }
 
 #[test]
-fn the_words_of_nginx_for_a_server_that_misses_the_name_are_in_the_readme() {
+fn the_words_of_nginx_for_a_server_that_misses_the_name_are_in_troubleshooting() {
     let (authorization_server, authority) = AuthorizationServer::start_with_tls_by_name(NAME);
     let without_name = example().replace("proxy_ssl_server_name on;", "");
     let gateway = start(&without_name, authorization_server, &authority);
