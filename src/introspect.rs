@@ -8,12 +8,11 @@ use core::cell::{Cell, OnceCell};
 
 use nginx_sys::{ngx_int_t, ngx_uint_t};
 use phantom_token_core::cache::{Counter, Profile};
-use phantom_token_core::flow::{Inquiry, Question, Reply, Unstored};
-use phantom_token_core::introspection::{Answer, Mark, Source, form_body, is_bound};
+use phantom_token_core::flow::{Ask, Inquiry, Reply, Unstored};
+use phantom_token_core::introspection::{Answer, Mark, Source, is_bound};
 use phantom_token_core::jwt::Jwt;
 use phantom_token_core::presented::Presented;
 use phantom_token_core::refusal::Refusal;
-use zeroize::Zeroizing;
 
 use crate::introspect::capture::{Capture, Captured};
 use crate::log;
@@ -60,14 +59,14 @@ pub fn start(
     request: Request,
     protection: &Protection,
     presented: Presented<'static>,
-    question: Question,
+    ask: Ask,
 ) -> Result<Lasting<Introspection>, OutOfMemory> {
     let introspection = Introspection {
         // SAFETY: a protection lives as long as the configuration, which outlives its requests.
         protection: unsafe { Lasting::new(protection) },
         request,
         presented,
-        inquiry: Inquiry::begin(question, protection.zone(), &Site(request)),
+        inquiry: Inquiry::begin(ask, protection.zone(), &Site(request)),
         capture: Capture::new(protection.max_response_size),
         unsettled: protection.vary.unsettled(request)?,
         is_other: Cell::new(false),
@@ -80,9 +79,8 @@ pub fn start(
         nudge: OnceCell::new(),
     };
     let introspection = pool::allocate(request, introspection)?;
-    let form = Zeroizing::new(form_body(presented.token()));
     // The request may go on for long without it.
-    subrequest::start(request, introspection, protection, &form)
+    subrequest::start(request, introspection, &protection.question)
         .inspect_err(|OutOfMemory| introspection.abandon())?;
     introspection.ready.set(true);
     protection.count(Counter::Introspection);
@@ -248,7 +246,7 @@ impl Introspection {
         let reply = Reply {
             answer: Answer {
                 token: self.presented.token().as_bytes(),
-                credential: protection.credential.as_deref(),
+                credential: protection.question.credential.as_deref(),
                 source: head.source,
                 status: head.status,
                 headers: &head.headers,
@@ -260,7 +258,7 @@ impl Introspection {
         let copies = protection.zone_with_copies();
         let mut cache = copies.map(CacheZone::take_worker_cache);
         let zone = protection.zone().map(|zone| (zone, cache.as_deref_mut()));
-        let members = &*protection.jwt_members;
+        let members = &*protection.question.jwt_members;
         let conclusion = self.inquiry.conclude(&site, zone, &protection.settings, &reply, members);
         if let (Some(zone), Some(cache)) = (copies, cache) {
             zone.put_worker_cache(cache);

@@ -22,7 +22,7 @@ pub fn refusal(request: Request, protection: Option<&Protection>, refusal: &Refu
         request.log(),
         "phantom_token: refused in location \"{}\": {}",
         request.location_name(),
-        refusal.reason(protection.map(Protection::asked))
+        refusal.reason(protection.map(|protection| protection.question.asked()))
     );
 }
 
@@ -167,7 +167,7 @@ pub fn served_stale(request: Request, protection: &Protection, refusal: &Refusal
         request.log(),
         "phantom_token: served a stale JWT in location \"{}\": {}",
         request.location_name(),
-        refusal.reason(Some(protection.asked()))
+        refusal.reason(Some(protection.question.asked()))
     );
 }
 
@@ -178,7 +178,7 @@ pub fn renewal_failed(request: Request, protection: &Protection, refusal: &Refus
         request.log(),
         "phantom_token: not renewed in the background for location \"{}\": {}",
         protection.location,
-        refusal.reason(Some(protection.asked()))
+        refusal.reason(Some(protection.question.asked()))
     );
 }
 

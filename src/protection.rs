@@ -1,14 +1,12 @@
 //! All that protects a location, resolved from its configuration.
 
-use std::rc::Rc;
-
 use phantom_token_core::UnixTime;
 use phantom_token_core::admit::Rules;
 use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::cache::{Counter, Profile, Zone};
 use phantom_token_core::challenge::Challenge;
 use phantom_token_core::flow::Settings;
-use phantom_token_core::introspection::{Asked, ClientCredential};
+use phantom_token_core::introspection::Question;
 use phantom_token_core::outcome::{CacheStatus, Outcome};
 
 use crate::conf::values::OnOptions;
@@ -25,10 +23,8 @@ pub struct Protection {
     /// The location's name, for the error log.
     pub location: String,
     pub token_syntax: TokenSyntax,
-    pub endpoint: Rc<[u8]>,
-    pub accept: Rc<str>,
-    pub credential: Option<Rc<ClientCredential>>,
-    pub jwt_members: Rc<[String]>,
+    /// What the authorization server is asked.
+    pub question: Question,
     /// The largest answer of the authorization server, in bytes.
     pub max_response_size: usize,
     pub cache_zone: Option<Lasting<CacheZone>>,
@@ -73,11 +69,6 @@ impl Protection {
     #[inline]
     pub fn zone_with_copies(&self) -> Option<&CacheZone> {
         self.cache_zone.as_deref().filter(|_| self.uses_worker_cache)
-    }
-
-    /// What is known of an introspection whose answer is not what was hoped for.
-    pub fn asked(&self) -> Asked<'_> {
-        Asked { accept: &self.accept, has_credential: self.credential.is_some() }
     }
 
     /// The profiles of a request.

@@ -127,7 +127,7 @@ pub struct Grant {
     /// Where it is.
     pub jwt: Found,
     /// A renewal to be started, once the request goes on.
-    pub renewal: Option<Question>,
+    pub renewal: Option<Ask>,
     /// What the request would have been refused for, had it not been served this one stale.
     pub instead_of: Option<Refusal>,
 }
@@ -146,7 +146,7 @@ pub enum Found {
 pub enum Next {
     /// The authorization server is to be asked. Its JWT is a grant, anything else is for
     /// [`Flow::failed`].
-    Ask(Question),
+    Ask(Ask),
     /// Another request's introspection is waited for; [`Flow::look`] goes on, after
     /// [`Flow::pause`] at the latest.
     Wait,
@@ -156,7 +156,7 @@ pub enum Next {
 
 /// An introspection to be made.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct Ask {
     /// Where in the cache its answer belongs; nowhere without one.
     pub key: Option<CacheKey>,
     /// The obligation to those who follow it.
@@ -360,7 +360,7 @@ impl Flow {
         if !self.finds_stale(here, CacheStatus::Updating) {
             return ask(here, ticket);
         }
-        let renewal = ticket.map(|ticket| Question::renewal(*here.key, ticket));
+        let renewal = ticket.map(|ticket| Ask::renewal(*here.key, ticket));
         Grant { renewal, ..Grant::of(Found::InZone) }.into()
     }
 
@@ -442,7 +442,7 @@ impl From<Next> for Step {
     }
 }
 
-impl Question {
+impl Ask {
     fn renewal(key: CacheKey, ticket: Ticket) -> Self {
         Self { key: Some(key), ticket: Some(ticket), is_renewal: true }
     }
@@ -453,21 +453,21 @@ fn ask_unless_misspelt(token: OpaqueToken<'_>, key: Option<&CacheKey>) -> Next {
     if token.is_misspelt_jwt() {
         return Next::Refuse(Refusal::MisspeltJwt);
     }
-    Next::Ask(Question { key: key.copied(), ticket: None, is_renewal: false })
+    Next::Ask(Ask { key: key.copied(), ticket: None, is_renewal: false })
 }
 
 fn ask<S>(here: &Here<'_, S>, ticket: Option<Ticket>) -> Step {
-    Next::Ask(Question { key: Some(*here.key), ticket, is_renewal: false }).into()
+    Next::Ask(Ask { key: Some(*here.key), ticket, is_renewal: false }).into()
 }
 
 /// A renewal of a JWT in use that is about to go stale, if this request is to start it. There is one at a
 /// time, whatever `phantom_token_cache_lock` says: nobody would wait for a second one.
-fn renew<S: Site>(here: &Here<'_, S>, now: UnixTime) -> Option<Question> {
+fn renew<S: Site>(here: &Here<'_, S>, now: UnixTime) -> Option<Ask> {
     if !here.site.may_renew() || !here.memory.tries(here.key, now) {
         return None;
     }
     match join(here, true) {
-        Join::Lead(ticket) => Some(Question::renewal(*here.key, ticket)),
+        Join::Lead(ticket) => Some(Ask::renewal(*here.key, ticket)),
         Join::Follow(_) | Join::Alone => None,
     }
 }

@@ -5,12 +5,10 @@ use std::rc::Rc;
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t};
 use ngx::http::{HttpModuleLocationConf as _, NgxHttpCoreModule};
 use phantom_token_core::admit::Rules;
-use phantom_token_core::cache::Profile;
 use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
 use phantom_token_core::flow;
 use phantom_token_core::freshness::Policy;
-use phantom_token_core::introspection::ClientCredential;
-use zeroize::Zeroizing;
+use phantom_token_core::introspection::Question;
 
 use super::credential::CredentialChoice;
 use super::error::{Cause, MergeError, Problem};
@@ -83,23 +81,14 @@ impl Settings {
         let credential = credential.and_then(CredentialChoice::credential).cloned();
         let cache_zone = zone(&cache, on, main, cf)?;
         let freshness = freshness(&cache);
-        let mut parts = question(
-            main.identities.of(cf),
-            &endpoint,
-            &accept,
-            credential.as_deref(),
-            &jwt_members,
-        );
-        let question = fingerprint(&parts);
-        parts.push(freshness.to_bytes().into());
+        let server = main.identities.of(cf);
+        let question = Question { server, endpoint, accept, credential, jwt_members };
+        let profile = question.profile();
         Ok(Protection {
             rules: Rules::default(),
             token_syntax: protect.token_syntax,
-            profiles: Profiles { question, answer: fingerprint(&parts) },
-            endpoint,
-            accept,
-            credential,
-            jwt_members,
+            profiles: Profiles { question: profile, answer: profile.and(&[&freshness.to_bytes()]) },
+            question,
             max_response_size,
             settings: flow::Settings {
                 freshness,
@@ -170,23 +159,4 @@ fn reachable_location(cf: &ngx_conf_t) -> Option<&[u8]> {
     let name = location::name(core);
     let is_named = name.starts_with(b"@") && !location::is_internal(core);
     (location::is_open(core) || is_named).then_some(name)
-}
-
-/// What is asked, beside the token. Locations of the same name in two servers may lead to two
-/// authorization servers, so the server is a part of it.
-fn question(
-    server: Vec<u8>,
-    endpoint: &[u8],
-    accept: &str,
-    credential: Option<&ClientCredential>,
-    jwt_members: &[String],
-) -> Vec<Zeroizing<Vec<u8>>> {
-    let credential = credential.map_or("", ClientCredential::header_value);
-    let fixed = [endpoint, accept.as_bytes(), credential.as_bytes()].map(<[u8]>::to_vec);
-    let members = jwt_members.iter().map(|member| member.clone().into_bytes());
-    [server].into_iter().chain(fixed).chain(members).map(Zeroizing::new).collect()
-}
-
-fn fingerprint(parts: &[Zeroizing<Vec<u8>>]) -> Profile {
-    Profile::new(&parts.iter().map(|part| part.as_slice()).collect::<Vec<_>>())
 }

@@ -67,14 +67,14 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[MergedLocation]) -> Option<(
         let Access::Protected(protection) = &mut location.conf_mut().access else {
             continue;
         };
-        let target = find(locations, &protection.endpoint);
+        let target = find(locations, &protection.question.endpoint);
         if !location.name().is_empty()
-            && !leads_somewhere(locations, &protection.endpoint)
-            && !lost.contains(&protection.endpoint)
+            && !leads_somewhere(locations, &protection.question.endpoint)
+            && !lost.contains(&protection.question.endpoint)
         {
-            let endpoint = String::from_utf8_lossy(&protection.endpoint).into_owned();
+            let endpoint = String::from_utf8_lossy(&protection.question.endpoint).into_owned();
             cf.warn(&Warning::Nowhere(location.context(cf), endpoint));
-            lost.push(protection.endpoint.clone());
+            lost.push(protection.question.endpoint.clone());
         }
         let given = location.conf_mut().settings.cache.with_defaults().vary;
         let mut vary = Vary::default();
@@ -111,7 +111,8 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[MergedLocation]) -> Option<(
         }
         protection.ask_by(vary);
         let is_unvaried = given.is_empty();
-        let Some(target) = target.filter(|target| target.name() == &*protection.endpoint) else {
+        let Some(target) = target.filter(|target| target.name() == &*protection.question.endpoint)
+        else {
             continue;
         };
         match named.iter_mut().find(|(one, _)| ptr::eq(*one, target)) {

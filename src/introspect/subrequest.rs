@@ -7,6 +7,8 @@ use nginx_sys::{
     ngx_int_t, ngx_uint_t, off_t,
 };
 
+use phantom_token_core::introspection::Question;
+
 use crate::conf::location::Access;
 use crate::introspect::Introspection;
 use crate::log;
@@ -19,9 +21,8 @@ use crate::nginx::lasting::Lasting;
 use crate::nginx::request::{OutOfMemory, Request};
 use crate::nginx::variables::OfClient;
 use crate::nginx::{self, location, rc};
-use crate::protection::Protection;
 
-/// Starts the subrequest of an introspection with this form.
+/// Starts the subrequest of an introspection, with this question.
 ///
 /// # Errors
 ///
@@ -29,17 +30,17 @@ use crate::protection::Protection;
 pub fn start(
     request: Request,
     introspection: Lasting<Introspection>,
-    protection: &Protection,
-    form: &str,
+    question: &Question,
 ) -> Result<(), OutOfMemory> {
-    let mut subrequest = make(request, introspection, &protection.endpoint)?;
+    let mut subrequest = make(request, introspection, &question.endpoint)?;
     subrequest.raw_mut().method = NGX_HTTP_POST as ngx_uint_t;
     subrequest.raw_mut().method_name = nginx::string(b"POST");
     // The variables of a subrequest are its parent's: what one evaluates, the other would see.
-    hand_on_variables(request, subrequest, introspection.presented().authorization())?;
-    let body = subrequest.join(&[form.as_bytes()])?;
+    let presented = introspection.presented();
+    hand_on_variables(request, subrequest, presented.authorization())?;
+    let body = subrequest.join(&[question.form(presented.token()).as_bytes()])?;
     nginx::subrequest::set_body(subrequest, body)?;
-    set_headers(subrequest, request, protection, body.len())?;
+    set_headers(subrequest, request, question, body.len())?;
     introspection.set_body_length(body.len());
     if !subrequest.is_active() {
         keep_nudging(subrequest, &introspection);
@@ -120,7 +121,7 @@ fn check_introspection(subrequest: Request, introspection: &Introspection) -> ng
         introspection.stop();
         return rc::BAD_GATEWAY;
     }
-    let endpoint = &introspection.protection().endpoint;
+    let endpoint = &introspection.protection().question.endpoint;
     if !to_error_page && is_astray(subrequest, endpoint) {
         log::astray(subrequest, endpoint);
         introspection.stop();
@@ -253,7 +254,7 @@ fn handed_on(subrequest: Request, finalized: ngx_int_t) -> ngx_int_t {
 fn set_headers(
     subrequest: Request,
     request: Request,
-    protection: &Protection,
+    question: &Question,
     length: usize,
 ) -> Result<(), OutOfMemory> {
     let mut headers = HeadersIn::clear(subrequest)?;
@@ -261,14 +262,13 @@ fn set_headers(
     if let Some(host) = request.host() {
         headers.fields().host = headers.push("host", host.string())?.as_ptr();
     }
-    // The protection lives as long as the configuration, which outlives its requests.
-    headers.push("accept", nginx::string(protection.accept.as_bytes()))?;
-    if let Some(credential) = &protection.credential {
-        headers.fields().authorization = headers
-            .push("authorization", nginx::string(credential.header_value().as_bytes()))?
-            .as_ptr();
+    // The question lives as long as the configuration, which outlives its requests.
+    headers.push("accept", nginx::string(question.accept.as_bytes()))?;
+    if let Some(value) = question.authorization() {
+        let header = headers.push("authorization", nginx::string(value.as_bytes()))?;
+        headers.fields().authorization = header.as_ptr();
     }
-    let form = nginx::string(b"application/x-www-form-urlencoded");
+    let form = nginx::string(Question::CONTENT_TYPE.as_bytes());
     headers.fields().content_type = headers.push("content-type", form)?.as_ptr();
     let digits = subrequest.join(&[length.to_string().as_bytes()])?.string();
     headers.fields().content_length = headers.push("content-length", digits)?.as_ptr();

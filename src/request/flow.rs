@@ -4,7 +4,7 @@ use nginx_sys::ngx_int_t;
 use phantom_token_core::admit::admit;
 use phantom_token_core::bearer::OpaqueToken;
 use phantom_token_core::cache::{CacheKey, Counter, Profile, Zone};
-use phantom_token_core::flow::{self, Flow, Found, Grant, Here, Memory, Next, Question};
+use phantom_token_core::flow::{self, Ask, Flow, Found, Grant, Here, Memory, Next};
 use phantom_token_core::outcome::Outcome;
 use phantom_token_core::refusal::Refusal;
 
@@ -172,15 +172,15 @@ impl Holder<'_> {
     #[inline(never)]
     fn carry_out(&self, next: Next) -> Step {
         match next {
-            Next::Ask(question) => self.ask(question),
+            Next::Ask(ask) => self.ask(ask),
             Next::Wait => self.wait(),
             Next::Refuse(refusal) => self.refuse(&refusal),
         }
     }
 
     /// Makes the introspection that the request waits for.
-    fn ask(&self, question: Question) -> Step {
-        self.context.introspects(self.introspect(question)?);
+    fn ask(&self, ask: Ask) -> Step {
+        self.context.introspects(self.introspect(ask)?);
         Ok(rc::AGAIN)
     }
 
@@ -202,19 +202,19 @@ impl Holder<'_> {
 
     /// What is to be done beside a grant that is not the usual one.
     #[cold]
-    fn finish_grant(&self, renewal: Option<Question>, instead_of: Option<Refusal>) {
+    fn finish_grant(&self, renewal: Option<Ask>, instead_of: Option<Refusal>) {
         if let Some(refusal) = instead_of {
             log::served_stale(self.request, self.protection, &refusal);
         }
-        if let Some(question) = renewal {
+        if let Some(ask) = renewal {
             self.protection.count(Counter::BackgroundUpdate);
             // The request at hand has a JWT; the next one tries again.
-            _ = self.introspect(question);
+            _ = self.introspect(ask);
         }
     }
 
-    fn introspect(&self, question: Question) -> Result<Lasting<Introspection>, OutOfMemory> {
+    fn introspect(&self, ask: Ask) -> Result<Lasting<Introspection>, OutOfMemory> {
         let presented = self.context.presented().ok_or(OutOfMemory)?;
-        introspect::start(self.request, self.protection, presented, question)
+        introspect::start(self.request, self.protection, presented, ask)
     }
 }

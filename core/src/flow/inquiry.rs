@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{Question, Settings, Site, Wake};
+use super::{Ask, Settings, Site, Wake};
 use crate::UnixTime;
 use crate::cache::{
     Answer, Asked, CacheKey, Entry, InsertError, Landing, Ticket, WorkerCache, Zone,
@@ -65,8 +65,8 @@ pub enum Ending {
 
 impl Inquiry {
     /// Begins one, before the authorization server is asked.
-    pub fn begin<S: Site>(question: Question, zone: Option<&Zone>, site: &S) -> Self {
-        let Question { key, ticket, is_renewal } = question;
+    pub fn begin<S: Site>(ask: Ask, zone: Option<&Zone>, site: &S) -> Self {
+        let Ask { key, ticket, is_renewal } = ask;
         Self {
             key,
             ticket: Cell::new(ticket),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
+use super::client_auth::ClientCredential;
 use super::failure::{Failure, Said};
 use super::fields::{Field, Fields};
-use super::request::ClientCredential;
 use super::source::Source;
 use crate::json::{self, Member};
 use crate::jwt::Jwt;

@@ -5,7 +5,7 @@ use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::{OpaqueToken, TokenSyntax};
 use phantom_token_core::cache::{Answer, CacheKey, Entry, Lookup, Profile, Ticket, WorkerCache};
 use phantom_token_core::flow::{
-    self, Flow, Grant, Here, Inquiry, Memory, Next, Question, Settings, Site, Step, Unstored, Wake,
+    self, Ask, Flow, Grant, Here, Inquiry, Memory, Next, Settings, Site, Step, Unstored, Wake,
 };
 use phantom_token_core::introspection::{self, Body, Failure, Source};
 use phantom_token_core::presented::Presented;
@@ -173,7 +173,7 @@ impl World {
         })
     }
 
-    pub fn begin(&self, question: Question) -> Inquiry {
+    pub fn begin(&self, question: Ask) -> Inquiry {
         Inquiry::begin(question, Some(&self.zone), self)
     }
 
@@ -255,13 +255,13 @@ pub fn grant(step: Step) -> Grant {
     }
 }
 
-pub fn question(step: Step) -> Question {
+pub fn question(step: Step) -> Ask {
     match step {
         Step::Other(Next::Ask(question)) => question,
         step => panic!("{step:?}"),
     }
 }
 
-pub fn ticket_of(question: &Question) -> Option<&Ticket> {
+pub fn ticket_of(question: &Ask) -> Option<&Ticket> {
     question.ticket.as_ref()
 }

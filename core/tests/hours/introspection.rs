@@ -35,7 +35,7 @@ impl Question {
 
 impl Simulation {
     /// Asks a question.
-    pub fn ask(&mut self, request: Request, flow: Flow, question: flow::Question) {
+    pub fn ask(&mut self, request: Request, flow: Flow, question: flow::Ask) {
         self.tally.add(What::Introspection);
         let (order, asked) = (self.ledger.next(), self.now(request.worker).0);
         let place = self.place(request);

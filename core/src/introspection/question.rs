@@ -1,56 +1,61 @@
-//! The parts of an introspection request that carry secrets (RFC 7662 section 2.1).
+//! What the authorization server is asked about a token (RFC 7662 section 2.1).
 
-use std::fmt;
+use std::rc::Rc;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
+use super::ClientCredential;
 use crate::bearer::OpaqueToken;
+use crate::cache::Profile;
 use crate::charset;
 
-/// The client credential for the introspection endpoint, as HTTP Basic (RFC 6749 section 2.3.1).
-///
-/// It is a secret: wiped from memory when dropped, and not printed by `Debug`.
-pub struct ClientCredential {
-    header_value: Zeroizing<String>,
-    secret: Zeroizing<Vec<u8>>,
+/// How a location asks about its tokens. It is known before there is a token, and the same for all of
+/// them.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What tells the server block from others: locations of the same name may lead to two authorization
+    /// servers.
+    pub server: Vec<u8>,
+    /// The location that leads to the authorization server.
+    pub endpoint: Rc<[u8]>,
+    /// The `Accept` that is sent.
+    pub accept: Rc<str>,
+    /// The credential that is sent, if any.
+    pub credential: Option<Rc<ClientCredential>>,
+    /// The members of an answer that may have the JWT.
+    pub jwt_members: Rc<[String]>,
 }
 
-impl ClientCredential {
-    /// Form-encodes both, so that a colon in the id cannot be taken for the separator.
+impl Question {
+    /// The `Content-Type` that is sent.
+    pub const CONTENT_TYPE: &'static str = "application/x-www-form-urlencoded";
+
+    /// What an answer depends on, beside the token.
     #[must_use]
-    pub fn new(id: &[u8], secret: &[u8]) -> Self {
-        // Capacities are upper bounds: a string that grows leaves a copy behind in freed memory.
-        let encoded_length = id.len().saturating_add(secret.len()).saturating_mul(3);
-        let mut user_pass = Zeroizing::new(String::with_capacity(encoded_length.saturating_add(1)));
-        user_pass.extend(form_urlencoded::byte_serialize(id));
-        user_pass.push(':');
-        user_pass.extend(form_urlencoded::byte_serialize(secret));
-
-        let capacity = user_pass.len().saturating_mul(2).saturating_add(16);
-        let mut header_value = Zeroizing::new(String::with_capacity(capacity));
-        header_value.push_str("Basic ");
-        BASE64_STANDARD.encode_string(user_pass.as_bytes(), &mut header_value);
-        Self { header_value, secret: Zeroizing::new(secret.to_vec()) }
+    pub fn profile(&self) -> Profile {
+        let Self { server, endpoint, accept, credential, jwt_members } = self;
+        let credential = credential.as_ref().map_or("", |credential| credential.header_value());
+        let fixed = [server, &endpoint[..], accept.as_bytes(), credential.as_bytes()];
+        let members = jwt_members.iter().map(String::as_bytes);
+        Profile::new(&fixed.into_iter().chain(members).collect::<Vec<_>>())
     }
 
-    /// The value of the `Authorization` field: `Basic` and the encoded credential.
+    /// The `Authorization` that is sent, if any.
     #[must_use]
-    pub fn header_value(&self) -> &str {
-        &self.header_value
+    pub fn authorization(&self) -> Option<&str> {
+        self.credential.as_ref().map(|credential| credential.header_value())
     }
 
-    /// What must not be repeated anywhere: the secret as it is, and encoded with the id.
-    pub(super) fn secrets(&self) -> [&[u8]; 2] {
-        let encoded = self.header_value.strip_prefix("Basic ").unwrap_or_default();
-        [&self.secret, encoded.as_bytes()]
+    /// The body that is sent for a token. It is a secret.
+    #[must_use]
+    pub fn form(&self, token: OpaqueToken<'_>) -> Zeroizing<String> {
+        Zeroizing::new(form_body(token))
     }
-}
 
-impl fmt::Debug for ClientCredential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientCredential(..)")
+    /// What a message about an answer says of the question.
+    #[must_use]
+    pub fn asked(&self) -> Asked<'_> {
+        Asked { accept: &self.accept, has_credential: self.credential.is_some() }
     }
 }
 
@@ -106,32 +111,46 @@ mod tests {
     use super::*;
     use crate::bearer::{self, TokenSyntax};
 
-    fn basic_user_pass(credential: &ClientCredential) -> String {
-        let encoded = credential.header_value().strip_prefix("Basic ").unwrap();
-        String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap()).unwrap()
-    }
-
     fn body_for(token: &str) -> String {
         let authorization = format!("Bearer {token}");
         form_body(bearer::parse(Some(authorization.as_bytes()), TokenSyntax::Visible).unwrap())
     }
 
-    #[test]
-    fn a_plain_credential_is_ordinary_basic_authentication() {
-        let credential = ClientCredential::new(b"client", b"secret");
-        assert_eq!(credential.header_value(), "Basic Y2xpZW50OnNlY3JldA==");
+    fn question() -> Question {
+        Question {
+            server: b"a".to_vec(),
+            endpoint: (*b"/introspect").into(),
+            accept: "application/jwt".into(),
+            credential: Some(Rc::new(ClientCredential::new(b"id", b"secret"))),
+            jwt_members: ["jwt".to_owned(), "token".to_owned()].into(),
+        }
     }
 
     #[test]
-    fn id_and_secret_are_form_encoded_before_they_are_joined() {
-        let credential = ClientCredential::new("a:b c".as_bytes(), "p+ä%".as_bytes());
-        assert_eq!(basic_user_pass(&credential), "a%3Ab+c:p%2B%C3%A4%25");
+    fn a_profile_is_that_of_one_question() {
+        let base = question();
+        let others = [
+            Question { server: b"b".to_vec(), ..question() },
+            Question { endpoint: (*b"/other").into(), ..question() },
+            Question { accept: "application/json".into(), ..question() },
+            Question { credential: None, ..question() },
+            Question {
+                credential: Some(Rc::new(ClientCredential::new(b"id", b"other"))),
+                ..question()
+            },
+            Question { jwt_members: ["jwt".to_owned()].into(), ..question() },
+            Question { jwt_members: ["jwttoken".to_owned()].into(), ..question() },
+        ];
+
+        assert_eq!(base.profile(), question().profile());
+        for other in others {
+            assert_ne!(other.profile(), base.profile(), "{other:?}");
+        }
     }
 
     #[test]
     fn debug_output_does_not_contain_the_credential() {
-        let credential = ClientCredential::new(b"client", b"secret");
-        assert_eq!(format!("{credential:?}"), "ClientCredential(..)");
+        assert!(!format!("{:?}", question()).contains(question().authorization().unwrap()));
     }
 
     #[test]
@@ -168,18 +187,6 @@ mod tests {
             let body = body_for(&token);
             let parameters: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
             prop_assert_eq!(parameters, [("token".to_owned(), token)]);
-        }
-
-        #[test]
-        fn a_credential_decodes_to_what_went_in(id: String, secret: String) {
-            let user_pass = basic_user_pass(&ClientCredential::new(id.as_bytes(), secret.as_bytes()));
-            let (encoded_id, encoded_secret) = user_pass.split_once(':').unwrap();
-            let decoded = |encoded: &str| {
-                let form = format!("v={encoded}");
-                form_urlencoded::parse(form.as_bytes()).next().unwrap().1.into_owned()
-            };
-            prop_assert_eq!(decoded(encoded_id), id);
-            prop_assert_eq!(decoded(encoded_secret), secret);
         }
     }
 }
