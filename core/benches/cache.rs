@@ -62,13 +62,13 @@ fn lookup(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("hit, any of all", entries), |b| {
             b.iter(|| {
                 let found = look(random.next() % entries);
-                assert!(matches!(found, Lookup::Fresh { .. }));
+                assert!(matches!(found, Lookup::Fresh(_)));
             });
         });
         group.bench_function(BenchmarkId::new("hit, one of 1000 in use", entries), |b| {
             b.iter(|| {
                 let found = look(random.next() % 1_000 * (entries / 1_000));
-                assert!(matches!(found, Lookup::Fresh { .. }));
+                assert!(matches!(found, Lookup::Fresh(_)));
             });
         });
         let mut trace = trace::zipf(entries as usize, 0.99);
@@ -77,7 +77,7 @@ fn lookup(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("hit, Zipf(0.99)", entries), |b| {
             b.iter(|| {
                 let found = look(*trace.next().unwrap());
-                assert!(matches!(found, Lookup::Fresh { .. }));
+                assert!(matches!(found, Lookup::Fresh(_)));
             });
         });
         group.bench_function(BenchmarkId::new("miss", entries), |b| {

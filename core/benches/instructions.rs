@@ -18,7 +18,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{CacheKey, Generation, WorkerCache, WorkerLine};
+use phantom_token_core::cache::{CacheKey, Generation, Lifetime, WorkerCache, WorkerLine};
 use phantom_token_core::jwt::Jwt;
 use phantom_token_core::outcome::{CacheStatus, Outcome};
 use phantom_token_core_testing::{ALONE, MEGABYTE, TestZone};
@@ -44,7 +44,7 @@ const WORKLOADS: [Workload; 11] = [
     ("hit in the worker cache", |worker, round| {
         let key = worker.key(round);
         let served = worker.cache.serve(&key, worker.generation, NOW, |hit| {
-            black_box((hit.jwt.as_ptr(), hit.jwt.len(), hit.expires, hit.touch));
+            black_box((hit.jwt.as_ptr(), hit.jwt.len(), hit.lifetime.expires, hit.touch));
             true
         });
         assert!(served && !worker.cache.served().is_empty());
@@ -56,7 +56,7 @@ const WORKLOADS: [Workload; 11] = [
     }),
     ("put into a full worker cache", |worker, round| {
         let key = worker.key(round);
-        worker.small_cache.put(key, &JWT, LATER, None, worker.generation, NOW);
+        worker.small_cache.put(key, &JWT, Lifetime::fresh_until(LATER), worker.generation, NOW);
     }),
     ("read the generation", |worker, _| {
         black_box(worker.zone.generation(black_box(&worker.keys[0])));
@@ -142,7 +142,7 @@ impl Worker {
         let generation = zone.generation(&keys[0]);
         let mut cache = worker_cache(TOKENS);
         for &key in &keys {
-            cache.put(key, &JWT, LATER, None, generation, NOW);
+            cache.put(key, &JWT, Lifetime::fresh_until(LATER), generation, NOW);
         }
         let small_cache = worker_cache(100);
         let (jwt, answer) = (Vec::new(), answer());

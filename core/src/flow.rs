@@ -22,7 +22,8 @@ use std::cell::Cell;
 use crate::UnixTime;
 use crate::bearer::OpaqueToken;
 use crate::cache::{
-    CacheKey, Flight, Follow, Join, Landing, LocalHit, Lookup, Process, Ticket, WorkerCache, Zone,
+    CacheKey, Flight, Follow, Join, Landing, Lifetime, LocalHit, Lookup, Process, Ticket,
+    WorkerCache, Zone,
 };
 use crate::freshness::Policy;
 use crate::outcome::CacheStatus;
@@ -52,10 +53,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether a JWT that is fresh until then goes stale so soon that it is to be renewed.
+    /// Whether a fresh JWT goes stale so soon that it is to be renewed.
     #[inline]
-    fn has_to_renew(&self, fresh_until: UnixTime, now: UnixTime) -> bool {
-        self.background_update.is_some_and(|before| fresh_until.0.saturating_sub(now.0) <= before)
+    fn has_to_renew(&self, lifetime: Lifetime, now: UnixTime) -> bool {
+        let left = lifetime.fresh_until.0.saturating_sub(now.0);
+        self.background_update.is_some_and(|before| left <= before)
     }
 }
 
@@ -271,7 +273,7 @@ impl Flow {
         let is_used = cache.serve(key, zone.generation(key), now, |hit: LocalHit<'_>| {
             // One that is about to go stale may have been renewed: the zone knows. The zone may also
             // have dropped what turned out to be inactive.
-            !settings.has_to_renew(hit.fresh_until, now)
+            !settings.has_to_renew(hit.lifetime, now)
                 && (!hit.touch || zone.touch(site.process(), key, now) != Some(false))
         });
         if is_used {
@@ -290,30 +292,30 @@ impl Flow {
         let found = memory.with_jwt(|jwt| {
             let found = zone.lookup(site.process(), key, now, jwt);
             site.meanwhile();
-            if let Lookup::Fresh { expires, fresh_until } = found
+            if let Lookup::Fresh(lifetime) = found
                 && let Some(cache) = cache
-                && !settings.has_to_renew(fresh_until, now)
+                && !settings.has_to_renew(lifetime, now)
                 && cache.admits(key, jwt.len())
             {
-                cache.put(**key, jwt, fresh_until, expires, generation, now);
+                cache.put(**key, jwt, lifetime, generation, now);
             }
             found
         });
         self.status.set(Some(match found {
-            Lookup::Fresh { .. } | Lookup::Inactive { .. } => CacheStatus::ZoneHit,
-            Lookup::Stale { .. } | Lookup::Expired => CacheStatus::Expired,
+            Lookup::Fresh(_) | Lookup::Inactive(_) => CacheStatus::ZoneHit,
+            Lookup::Stale(_) | Lookup::Expired => CacheStatus::Expired,
             Lookup::Miss => CacheStatus::Miss,
         }));
         match found {
-            Lookup::Fresh { fresh_until, .. } if settings.has_to_renew(fresh_until, now) => {
+            Lookup::Fresh(lifetime) if settings.has_to_renew(lifetime, now) => {
                 let renewal = renew(here, now);
                 Grant { renewal, ..Grant::of(Found::InZone) }.into()
             }
-            Lookup::Fresh { .. } => Grant::of(Found::InZone).into(),
-            Lookup::Inactive { .. } => Next::Refuse(Refusal::InactiveToken).into(),
+            Lookup::Fresh(_) => Grant::of(Found::InZone).into(),
+            Lookup::Inactive(_) => Next::Refuse(Refusal::InactiveToken).into(),
             // The cache has nothing for a misspelt JWT, so a hit need not look for that.
             _ if here.token.is_misspelt_jwt() => Next::Refuse(Refusal::MisspeltJwt).into(),
-            Lookup::Stale { .. } => self.board(here, true),
+            Lookup::Stale(_) => self.board(here, true),
             Lookup::Expired | Lookup::Miss => self.board(here, false),
         }
     }
@@ -392,9 +394,9 @@ impl Flow {
     /// Takes what another request has stored since this one looked into the cache.
     fn use_stored_meanwhile<S: Site>(&self, here: &Here<'_, S>) -> Option<Step> {
         let step = match look_up(here) {
-            Lookup::Fresh { .. } => Grant::of(Found::InZone).into(),
-            Lookup::Inactive { .. } => Next::Refuse(Refusal::InactiveToken).into(),
-            Lookup::Stale { .. } | Lookup::Expired | Lookup::Miss => return None,
+            Lookup::Fresh(_) => Grant::of(Found::InZone).into(),
+            Lookup::Inactive(_) => Next::Refuse(Refusal::InactiveToken).into(),
+            Lookup::Stale(_) | Lookup::Expired | Lookup::Miss => return None,
         };
         self.status.set(Some(CacheStatus::Coalesced));
         Some(step)
@@ -416,7 +418,7 @@ impl Flow {
     }
 
     fn finds_stale<S: Site>(&self, here: &Here<'_, S>, status: CacheStatus) -> bool {
-        let is_there = matches!(look_up(here), Lookup::Stale { .. } | Lookup::Fresh { .. });
+        let is_there = matches!(look_up(here), Lookup::Stale(_) | Lookup::Fresh(_));
         if is_there {
             self.status.set(Some(status));
         }

@@ -8,6 +8,7 @@ mod not_stored;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::UnixTime;
+use crate::cache::Lifetime;
 use crate::introspection::{Field, Fields};
 pub use not_stored::{NotStored, Remedy};
 
@@ -38,6 +39,38 @@ impl Policy {
         }
         bytes
     }
+}
+
+/// How long an answer with a JWT may be used that was received at `now`, where stale JWTs are of use or
+/// not. A JWT without an end is never stale: nobody knows for how long it would be of use.
+///
+/// # Errors
+///
+/// As [`fresh_until`].
+pub fn active_lifetime(
+    headers: &Fields,
+    policy: &Policy,
+    exp: Option<UnixTime>,
+    upper_bound: Option<UnixTime>,
+    now: UnixTime,
+    uses_stale: bool,
+) -> Result<Lifetime, NotStored> {
+    let fresh_until = fresh_until(headers, policy, exp, upper_bound, now)?;
+    let may_be_stale = uses_stale && may_be_stale(headers, policy);
+    let stale_until = exp.filter(|_| may_be_stale).unwrap_or(fresh_until);
+    Ok(Lifetime { fresh_until, stale_until, expires: exp })
+}
+
+/// How long it is remembered that a token is inactive; nothing if it is not to be, as for
+/// [`inactive_until`].
+#[must_use]
+pub fn inactive_lifetime(
+    headers: &Fields,
+    policy: &Policy,
+    upper_bound: Option<UnixTime>,
+    now: UnixTime,
+) -> Option<Lifetime> {
+    inactive_until(headers, policy, upper_bound, now).map(Lifetime::fresh_until)
 }
 
 /// Until when an answer received at `now` is fresh.

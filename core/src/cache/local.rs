@@ -5,8 +5,8 @@
 
 mod doorkeeper;
 
-use super::Generation;
 use super::key::CacheKey;
+use super::{Generation, Lifetime};
 use crate::UnixTime;
 use doorkeeper::Doorkeeper;
 use lru::LruCache;
@@ -28,10 +28,8 @@ pub struct WorkerCache {
 pub struct LocalHit<'a> {
     /// The JWT.
     pub jwt: &'a [u8],
-    /// Until when it is fresh.
-    pub fresh_until: UnixTime,
-    /// When it expires.
-    pub expires: Option<UnixTime>,
+    /// How long it may be used.
+    pub lifetime: Lifetime,
     /// Whether the zone is to be told that the JWT is in use ([`Zone::touch`](super::Zone::touch)),
     /// so that it is not evicted there: true at most once in a second.
     pub touch: bool,
@@ -90,15 +88,14 @@ impl WorkerCache {
         &mut self,
         key: CacheKey,
         jwt: &[u8],
-        fresh_until: UnixTime,
-        expires: Option<UnixTime>,
+        lifetime: Lifetime,
         generation: Generation,
         now: UnixTime,
     ) {
         self.remove(&key);
         let mut copy = Vec::new();
         if jwt.len() > self.limit
-            || !is_fresh(fresh_until, expires, now)
+            || !lifetime.is_fresh(now)
             || copy.try_reserve_exact(jwt.len()).is_err()
         {
             return;
@@ -106,7 +103,7 @@ impl WorkerCache {
         copy.extend_from_slice(jwt);
         self.make_room(jwt.len());
         self.bytes = self.bytes.saturating_add(jwt.len());
-        let entry = LocalEntry { jwt: copy, fresh_until, expires, generation, touched: now };
+        let entry = LocalEntry { jwt: copy, lifetime, generation, touched: now };
         self.entries.put(key, entry);
     }
 
@@ -142,8 +139,7 @@ impl fmt::Debug for LocalHit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalHit")
             .field("jwt", &format_args!("{} bytes", self.jwt.len()))
-            .field("fresh_until", &self.fresh_until)
-            .field("expires", &self.expires)
+            .field("lifetime", &self.lifetime)
             .field("touch", &self.touch)
             .finish()
     }
@@ -151,8 +147,7 @@ impl fmt::Debug for LocalHit<'_> {
 
 struct LocalEntry {
     jwt: Vec<u8>,
-    fresh_until: UnixTime,
-    expires: Option<UnixTime>,
+    lifetime: Lifetime,
     generation: Generation,
     /// When the zone was last told that the entry is in use.
     touched: UnixTime,
@@ -160,17 +155,12 @@ struct LocalEntry {
 
 impl LocalEntry {
     fn hit(&mut self, generation: Generation, now: UnixTime) -> Option<LocalHit<'_>> {
-        if self.generation != generation || !is_fresh(self.fresh_until, self.expires, now) {
+        if self.generation != generation || !self.lifetime.is_fresh(now) {
             return None;
         }
         let touch = std::mem::replace(&mut self.touched, now) != now;
-        let Self { jwt, fresh_until, expires, .. } = self;
-        Some(LocalHit { jwt, fresh_until: *fresh_until, expires: *expires, touch })
+        Some(LocalHit { jwt: &self.jwt, lifetime: self.lifetime, touch })
     }
-}
-
-fn is_fresh(fresh_until: UnixTime, expires: Option<UnixTime>, now: UnixTime) -> bool {
-    now < fresh_until && expires.is_none_or(|expires| now < expires)
 }
 
 /// Takes a key as its own hash: it is one already, and keyed, so that nobody outside can make

@@ -35,6 +35,7 @@ pub use error::{CheckError, InsertError, RegionError};
 pub use flight::{Flight, Follow, Join, Landing, Ticket};
 pub use key::{CacheKey, Profile};
 pub use latency::Latency;
+pub use lifetime::Lifetime;
 pub(crate) use local::KeyHasher;
 pub use local::{LocalHit, WorkerCache};
 pub use lock::{OwnerId, Process};
@@ -42,23 +43,27 @@ pub use lock::{OwnerId, Process};
 pub use sync::watch;
 pub use zone::Zone;
 
-use crate::UnixTime;
-
 /// An answer to store, and how long it may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// What introspection said.
     pub answer: Answer<'a>,
-    /// The first second at which the answer is not fresh any more.
-    pub fresh_until: UnixTime,
-    /// The first second at which the answer is not even to be had stale. No later than
-    /// `fresh_until`: never stale. An inactive answer is never stale either.
-    pub stale_until: UnixTime,
-    /// The first second at which the JWT has expired, and the answer is gone whatever the other
-    /// times say: its `exp` (RFC 7519, section 4.1.4).
-    pub expires: Option<UnixTime>,
+    /// How long it may be used. An inactive answer is never stale.
+    pub lifetime: Lifetime,
     /// When introspection began.
     pub asked: Asked,
+}
+
+impl Entry<'_> {
+    /// How long it may be used, as it is stored.
+    fn stored_lifetime(&self) -> Lifetime {
+        match self.answer {
+            Answer::Active(_) => self.lifetime,
+            Answer::Inactive => {
+                Lifetime { stale_until: self.lifetime.fresh_until, ..self.lifetime }
+            }
+        }
+    }
 }
 
 /// What introspection said of a token.
@@ -96,25 +101,12 @@ pub enum Lookup {
     /// It had an answer, which may not be used any more and has been removed.
     Expired,
     /// The token is active, and its JWT was copied out.
-    Fresh {
-        /// When the JWT expires.
-        expires: Option<UnixTime>,
-        /// Until when the answer is fresh.
-        fresh_until: UnixTime,
-    },
+    Fresh(Lifetime),
     /// The token was active when last asked for, and its JWT was copied out. Only of use to those
     /// who may serve stale answers.
-    Stale {
-        /// When the JWT expires.
-        expires: Option<UnixTime>,
-        /// Until when the answer was fresh.
-        fresh_until: UnixTime,
-    },
+    Stale(Lifetime),
     /// The token is not active.
-    Inactive {
-        /// Until when the answer is fresh.
-        fresh_until: UnixTime,
-    },
+    Inactive(Lifetime),
 }
 
 /// A state of a part of the zone between two purges; see [`Zone::generation`].

@@ -100,17 +100,16 @@ impl<'a> Shard<'a> {
         if flags & IN_USE == 0 {
             set(&entry.flags, flags | IN_USE);
         }
-        let Lifetime { fresh_until, expires, .. } = lifetime;
         if flags & INACTIVE != 0 {
-            return Ok(Lookup::Inactive { fresh_until });
+            return Ok(Lookup::Inactive(lifetime));
         }
         if !self.copy_jwt(number, entry, jwt)? {
             return Ok(Lookup::Miss);
         }
-        if now < fresh_until {
-            return Ok(Lookup::Fresh { expires, fresh_until });
+        if now < lifetime.fresh_until {
+            return Ok(Lookup::Fresh(lifetime));
         }
-        Ok(Lookup::Stale { expires, fresh_until })
+        Ok(Lookup::Stale(lifetime))
     }
 
     /// Marks the entry of `key` as in use; whether there is one with a JWT.
@@ -148,7 +147,7 @@ impl<'a> Shard<'a> {
         header.token[0].store(key.token().high, Ordering::Relaxed);
         header.token[1].store(key.token().low, Ordering::Relaxed);
         header.profile.store(key.profile().value(), Ordering::Relaxed);
-        Lifetime::from(entry).write(header);
+        entry.stored_lifetime().write(header);
         self.add_jwt_bytes(jwt.len() as u64);
         self.link_in_bucket(key.token(), number, header)?;
         self.link_as_newest(list, number, header)

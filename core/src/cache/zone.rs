@@ -5,7 +5,6 @@ use super::counters::Counters;
 use super::error::{CheckError, InsertError, RegionError};
 use super::key::{CacheKey, Profile, TokenHash, TokenHasher};
 use super::layout::{Geometry, LAYOUT_VERSION, MAGIC, ShardHeader};
-use super::lifetime::Lifetime;
 use super::lock::{Acquired, Busy, Lock, Process};
 use super::region::{Corrupt, Region, Words};
 use super::shard::{Shard, Stored, count};
@@ -262,7 +261,7 @@ impl Zone {
         if len > longest {
             return Err(InsertError::TooLarge { len, longest });
         }
-        if Lifetime::from(entry).is_over(now) {
+        if entry.stored_lifetime().is_over(now) {
             return Err(InsertError::Expired);
         }
         if entry.asked <= self.floor(key.token()) {

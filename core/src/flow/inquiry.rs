@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::{Ask, Settings, Site, Wake};
 use crate::UnixTime;
 use crate::cache::{
-    Answer, Asked, CacheKey, Entry, InsertError, Landing, Ticket, WorkerCache, Zone,
+    Answer, Asked, CacheKey, Entry, InsertError, Landing, Lifetime, Ticket, WorkerCache, Zone,
 };
 use crate::freshness::{self, NotStored, Remedy};
 use crate::introspection::{self, interpret};
@@ -159,24 +159,23 @@ impl Inquiry {
         jwt: &Jwt<'_>,
     ) -> (Option<Unstored>, Ending) {
         let (headers, policy) = (reply.answer.headers, &settings.freshness);
-        let expires = jwt.expires();
-        let fresh_until =
-            freshness::fresh_until(headers, policy, expires, reply.valid_until, self.asked);
-        let fresh_until = match fresh_until {
-            Ok(fresh_until) => fresh_until,
+        let (expires, uses_stale) = (jwt.expires(), settings.use_stale.is_on());
+        let lifetime = freshness::active_lifetime(
+            headers,
+            policy,
+            expires,
+            reply.valid_until,
+            self.asked,
+            uses_stale,
+        );
+        let lifetime = match lifetime {
+            Ok(lifetime) => lifetime,
             Err(reason) => {
                 place.forget();
                 return (Some(reason.into()), Ending::Landed(Landing::NotStored));
             }
         };
-        let may_be_stale = settings.use_stale.is_on() && freshness::may_be_stale(headers, policy);
-        let stored = place.store(Entry {
-            answer: Answer::Active(jwt.as_bytes()),
-            fresh_until,
-            stale_until: expires.filter(|_| may_be_stale).unwrap_or(fresh_until),
-            expires,
-            asked: place.order,
-        });
+        let stored = place.store(Answer::Active(jwt.as_bytes()), lifetime);
         match stored {
             Ok(()) => (None, Ending::Landed(Landing::Stored)),
             Err(error) if error.is_transient() => (Some(error.into()), Ending::Abandoned),
@@ -200,15 +199,9 @@ impl Inquiry {
         }
         let bound = reply.valid_until.into_iter().chain(refusal.holds_until()).min();
         let headers = reply.answer.headers;
-        let fresh_until =
-            freshness::inactive_until(headers, &settings.freshness, bound, self.asked)?;
-        let stored = place.store(Entry {
-            answer: Answer::Inactive,
-            fresh_until,
-            stale_until: fresh_until,
-            expires: None,
-            asked: place.order,
-        });
+        let lifetime =
+            freshness::inactive_lifetime(headers, &settings.freshness, bound, self.asked)?;
+        let stored = place.store(Answer::Inactive, lifetime);
         stored.err().map(Unstored::from)
     }
 }
@@ -223,11 +216,12 @@ struct Place<'a, S> {
 }
 
 impl<S: Site> Place<'_, S> {
-    fn store(&mut self, entry: Entry<'_>) -> Result<(), InsertError> {
+    fn store(&mut self, answer: Answer<'_>, lifetime: Lifetime) -> Result<(), InsertError> {
         // This process's own copy has another one in the zone from here on.
         if let Some(copies) = &mut self.copies {
             copies.remove(&self.key);
         }
+        let entry = Entry { answer, lifetime, asked: self.order };
         self.zone.insert(self.site.process(), &self.key, entry, self.site.now())
     }
 

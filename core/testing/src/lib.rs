@@ -27,4 +27,4 @@ pub use memory::{MEGABYTE, Memory, SECRET};
 pub use process::{ALONE, RealProcess, TestProcess};
 pub use random::Random;
 pub use value::{assert_whole, value};
-pub use zone::{TestZone, fresh};
+pub use zone::{TestZone, UNTIL_100, fresh};

@@ -2,7 +2,7 @@
 
 use crate::{ALONE, TestZone};
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{Answer, CacheKey, Entry, InsertError, Lookup, Profile};
+use phantom_token_core::cache::{Answer, CacheKey, Entry, InsertError, Lifetime, Lookup, Profile};
 use std::collections::HashMap;
 
 /// Something to do with a zone. Times are seconds from now.
@@ -136,9 +136,7 @@ impl Model {
     fn insert(&mut self, key: Key, known: Known) {
         let entry = Entry {
             answer: known.jwt.as_deref().map_or(Answer::Inactive, Answer::Active),
-            fresh_until: UnixTime(known.fresh_until),
-            stale_until: UnixTime(known.stale_until),
-            expires: known.expires.map(UnixTime),
+            lifetime: known.lifetime(),
             asked: self.zone.ask(),
         };
         let inserted = self.zone.insert(&ALONE, &self.key(key), entry, UnixTime(self.now));
@@ -189,15 +187,22 @@ impl Known {
         now >= self.stale_until || self.expires.is_some_and(|expires| now >= expires)
     }
 
+    fn lifetime(&self) -> Lifetime {
+        Lifetime {
+            fresh_until: UnixTime(self.fresh_until),
+            stale_until: UnixTime(self.stale_until),
+            expires: self.expires.map(UnixTime),
+        }
+    }
+
     fn as_found(&self, now: u64) -> Lookup {
-        let fresh_until = UnixTime(self.fresh_until);
-        let expires = self.expires.map(UnixTime);
+        let lifetime = self.lifetime();
         if self.jwt.is_none() {
-            return Lookup::Inactive { fresh_until };
+            return Lookup::Inactive(lifetime);
         }
         if now < self.fresh_until {
-            return Lookup::Fresh { expires, fresh_until };
+            return Lookup::Fresh(lifetime);
         }
-        Lookup::Stale { expires, fresh_until }
+        Lookup::Stale(lifetime)
     }
 }

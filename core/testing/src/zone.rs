@@ -1,7 +1,9 @@
 //! Zones to test with.
 
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{Answer, CacheKey, Entry, InsertError, Lookup, Profile, Zone};
+use phantom_token_core::cache::{
+    Answer, CacheKey, Entry, InsertError, Lifetime, Lookup, Profile, Zone,
+};
 use std::ops::Deref;
 
 use crate::memory::Memory;
@@ -40,7 +42,7 @@ impl TestZone {
 
     /// Whether the token has a fresh answer at 0.
     pub fn has(&self, token: &str) -> bool {
-        matches!(self.find(token, 0).0, Lookup::Fresh { .. } | Lookup::Inactive { .. })
+        matches!(self.find(token, 0).0, Lookup::Fresh(_) | Lookup::Inactive(_))
     }
 
     /// Inserts an answer at 0.
@@ -72,13 +74,11 @@ impl Deref for TestZone {
     }
 }
 
+/// Fresh until 100, and never stale.
+pub const UNTIL_100: Lifetime =
+    Lifetime { fresh_until: UnixTime(100), stale_until: UnixTime(100), expires: None };
+
 /// An entry that is fresh until 100.
 pub fn fresh<'a>(zone: &Zone, jwt: &'a [u8]) -> Entry<'a> {
-    Entry {
-        answer: Answer::Active(jwt),
-        fresh_until: UnixTime(100),
-        stale_until: UnixTime(100),
-        expires: None,
-        asked: zone.ask(),
-    }
+    Entry { answer: Answer::Active(jwt), lifetime: UNTIL_100, asked: zone.ask() }
 }

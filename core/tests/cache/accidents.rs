@@ -208,7 +208,7 @@ fn store_or_find(zone: &Zone, process: &TestProcess, token: u64, random: &mut Ra
         let inserted = zone.insert(process, &key, fresh(zone, &jwt), NOW);
         let accepted = matches!(inserted, Ok(()) | Err(InsertError::Busy | InsertError::Outdated));
         assert!(accepted, "{inserted:?}");
-    } else if let Lookup::Fresh { .. } = zone.lookup(process, &key, NOW, &mut jwt) {
+    } else if let Lookup::Fresh(_) = zone.lookup(process, &key, NOW, &mut jwt) {
         assert_whole(token, &jwt);
     }
 }

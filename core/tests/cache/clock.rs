@@ -1,7 +1,7 @@
 //! A clock that is set back.
 
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{Answer, Entry, Lookup};
+use phantom_token_core::cache::{Answer, Entry, Lifetime, Lookup};
 use phantom_token_core_testing::{ALONE, MEGABYTE, TestZone};
 
 const NOON: u64 = 1_000_000;
@@ -63,10 +63,7 @@ fn a_clock_that_is_set_right_by_seconds_costs_nothing() {
 }
 
 fn store_at(zone: &TestZone, now: u64, token: &str, answer: Answer<'_>) {
-    let entry = Entry {
-        fresh_until: UnixTime(now + 60),
-        stale_until: UnixTime(now + 60),
-        ..zone.fresh(answer)
-    };
+    let lifetime = Lifetime::fresh_until(UnixTime(now + 60));
+    let entry = Entry { lifetime, ..zone.fresh(answer) };
     zone.insert(&ALONE, &zone.key_of(token), entry, UnixTime(now)).unwrap();
 }

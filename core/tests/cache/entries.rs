@@ -1,8 +1,8 @@
 //! What is stored and what is found.
 
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{Answer, Entry, InsertError, Lookup, Profile};
-use phantom_token_core_testing::{ALONE, MEGABYTE, TestZone};
+use phantom_token_core::cache::{Answer, Entry, InsertError, Lifetime, Lookup, Profile};
+use phantom_token_core_testing::{ALONE, MEGABYTE, TestZone, UNTIL_100};
 
 #[test]
 fn a_token_that_was_never_stored_is_a_miss() {
@@ -12,12 +12,12 @@ fn a_token_that_was_never_stored_is_a_miss() {
 #[test]
 fn the_jwt_of_a_token_comes_back_with_its_times() {
     let zone = TestZone::new(MEGABYTE);
-    let expires = Some(UnixTime(200));
-    let entry = Entry { expires, ..zone.fresh(Answer::Active(b"jwt")) };
+    let lifetime = Lifetime { expires: Some(UnixTime(200)), ..UNTIL_100 };
+    let entry = Entry { lifetime, ..zone.fresh(Answer::Active(b"jwt")) };
 
     zone.store("token", entry).unwrap();
 
-    let fresh = Lookup::Fresh { expires, fresh_until: UnixTime(100) };
+    let fresh = Lookup::Fresh(lifetime);
     assert_eq!(zone.find("token", 99), (fresh, b"jwt".to_vec()));
 }
 
@@ -40,7 +40,7 @@ fn an_inactive_token_is_remembered() {
 
     zone.store("token", zone.fresh(Answer::Inactive)).unwrap();
 
-    assert_eq!(zone.find("token", 99).0, Lookup::Inactive { fresh_until: UnixTime(100) });
+    assert_eq!(zone.find("token", 99).0, Lookup::Inactive(UNTIL_100));
     assert_eq!(zone.find("token", 100).0, Lookup::Expired);
 }
 
@@ -51,7 +51,7 @@ fn a_later_answer_replaces_the_earlier() {
 
     zone.store("token", zone.fresh(Answer::Inactive)).unwrap();
 
-    assert_eq!(zone.find("token", 0).0, Lookup::Inactive { fresh_until: UnixTime(100) });
+    assert_eq!(zone.find("token", 0).0, Lookup::Inactive(UNTIL_100));
     let usage = zone.check(&ALONE).unwrap();
     assert_eq!((usage.active, usage.inactive, usage.used), (0, 1, 64));
 }
@@ -61,7 +61,7 @@ fn an_answer_is_not_fresh_past_its_freshness() {
     let zone = TestZone::new(MEGABYTE);
     zone.store_jwt("token", b"jwt");
 
-    assert!(matches!(zone.find("token", 99).0, Lookup::Fresh { .. }));
+    assert!(matches!(zone.find("token", 99).0, Lookup::Fresh(_)));
     assert_eq!(zone.find("token", 100).0, Lookup::Expired);
     assert_eq!(zone.find("token", 99).0, Lookup::Miss, "and it is gone for good");
 }
@@ -69,10 +69,11 @@ fn an_answer_is_not_fresh_past_its_freshness() {
 #[test]
 fn a_stale_answer_says_so_until_it_is_too_old() {
     let zone = TestZone::new(MEGABYTE);
-    let entry = Entry { stale_until: UnixTime(150), ..zone.fresh(Answer::Active(b"jwt")) };
+    let lifetime = Lifetime { stale_until: UnixTime(150), ..UNTIL_100 };
+    let entry = Entry { lifetime, ..zone.fresh(Answer::Active(b"jwt")) };
     zone.store("token", entry).unwrap();
 
-    let stale = Lookup::Stale { expires: None, fresh_until: UnixTime(100) };
+    let stale = Lookup::Stale(lifetime);
     assert_eq!(zone.find("token", 100), (stale, b"jwt".to_vec()));
     assert_eq!(zone.find("token", 149), (stale, b"jwt".to_vec()));
     assert_eq!(zone.find("token", 150).0, Lookup::Expired);
@@ -81,7 +82,8 @@ fn a_stale_answer_says_so_until_it_is_too_old() {
 #[test]
 fn an_inactive_answer_is_never_stale() {
     let zone = TestZone::new(MEGABYTE);
-    let entry = Entry { stale_until: UnixTime(150), ..zone.fresh(Answer::Inactive) };
+    let lifetime = Lifetime { stale_until: UnixTime(150), ..UNTIL_100 };
+    let entry = Entry { lifetime, ..zone.fresh(Answer::Inactive) };
     zone.store("token", entry).unwrap();
 
     assert_eq!(zone.find("token", 100).0, Lookup::Expired);
@@ -90,14 +92,12 @@ fn an_inactive_answer_is_never_stale() {
 #[test]
 fn an_expired_jwt_is_never_found_whatever_its_freshness() {
     let zone = TestZone::new(MEGABYTE);
-    let entry = Entry {
-        expires: Some(UnixTime(50)),
-        stale_until: UnixTime(1000),
-        ..zone.fresh(Answer::Active(b"jwt"))
-    };
+    let lifetime =
+        Lifetime { expires: Some(UnixTime(50)), stale_until: UnixTime(1000), ..UNTIL_100 };
+    let entry = Entry { lifetime, ..zone.fresh(Answer::Active(b"jwt")) };
     zone.store("token", entry).unwrap();
 
-    assert!(matches!(zone.find("token", 49).0, Lookup::Fresh { .. }));
+    assert!(matches!(zone.find("token", 49).0, Lookup::Fresh(_)));
     assert_eq!(zone.find("token", 50).0, Lookup::Expired);
 }
 
@@ -105,11 +105,12 @@ fn an_expired_jwt_is_never_found_whatever_its_freshness() {
 fn times_beyond_what_is_stored_are_brought_forward() {
     let zone = TestZone::new(MEGABYTE);
     let never = UnixTime(u64::MAX);
-    let entry =
-        Entry { fresh_until: never, expires: Some(never), ..zone.fresh(Answer::Active(b"jwt")) };
+    let lifetime = Lifetime { fresh_until: never, expires: Some(never), ..UNTIL_100 };
+    let entry = Entry { lifetime, ..zone.fresh(Answer::Active(b"jwt")) };
     zone.store("token", entry).unwrap();
 
-    assert!(matches!(zone.find("token", 4_000_000_000).0, Lookup::Fresh { expires: Some(_), .. }));
+    let found = zone.find("token", 4_000_000_000).0;
+    assert!(matches!(found, Lookup::Fresh(Lifetime { expires: Some(_), .. })));
     assert_eq!(zone.find("token", u64::from(u32::MAX)).0, Lookup::Expired);
 }
 
@@ -117,7 +118,8 @@ fn times_beyond_what_is_stored_are_brought_forward() {
 fn an_answer_that_has_expired_is_not_stored_and_removes_the_former() {
     let zone = TestZone::new(MEGABYTE);
     zone.store_jwt("token", b"jwt");
-    let late = Entry { expires: Some(UnixTime(0)), ..zone.fresh(Answer::Active(b"jwt")) };
+    let lifetime = Lifetime { expires: Some(UnixTime(0)), ..UNTIL_100 };
+    let late = Entry { lifetime, ..zone.fresh(Answer::Active(b"jwt")) };
 
     assert_eq!(zone.store("token", late), Err(InsertError::Expired));
 

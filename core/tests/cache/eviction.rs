@@ -1,7 +1,7 @@
 //! What makes room for what.
 
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{Answer, Entry};
+use phantom_token_core::cache::{Answer, Entry, Lifetime};
 use phantom_token_core_testing::{ALONE, MEGABYTE, Random, TestZone};
 
 const NOW: UnixTime = UnixTime(0);
@@ -74,9 +74,8 @@ fn what_has_expired_goes_before_what_is_fresh() {
         zone.store(&format!("fresh {number}"), zone.fresh(jwt)).unwrap();
     }
     for number in 0..200 {
-        let entry =
-            Entry { fresh_until: UnixTime(10), ..zone.fresh(Answer::Active(&[b'j'; 1000])) };
-        let entry = Entry { stale_until: UnixTime(10), ..entry };
+        let lifetime = Lifetime::fresh_until(UnixTime(10));
+        let entry = Entry { lifetime, ..zone.fresh(Answer::Active(&[b'j'; 1000])) };
         zone.store(&format!("short {number}"), entry).unwrap();
     }
     let evictions = zone.usage().evictions;

@@ -121,7 +121,7 @@ fn nothing_from_before_a_purge_is_found_after_it_returned() {
         let mut found = Vec::new();
         while !done.load(SeqCst) {
             let oldest = oldest.load(SeqCst);
-            if let Lookup::Fresh { .. } = zone.lookup(&process, &key, NOW, &mut found) {
+            if let Lookup::Fresh(_) = zone.lookup(&process, &key, NOW, &mut found) {
                 let version = u64::from_le_bytes(found[..].try_into().unwrap());
                 assert!(version >= oldest, "found {version} after {oldest} was purged");
                 continue;

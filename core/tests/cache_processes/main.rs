@@ -19,7 +19,7 @@
 use memmap2::MmapOptions;
 use phantom_token_core::UnixTime;
 use phantom_token_core::cache::{
-    Answer, CacheKey, CheckError, Entry, InsertError, Lookup, Profile, Zone,
+    Answer, CacheKey, CheckError, Entry, InsertError, Lifetime, Lookup, Profile, Zone,
 };
 use phantom_token_core_testing::{Memory, Random, RealProcess, assert_whole, value};
 use std::env;
@@ -138,7 +138,7 @@ fn use_for_ever(path: &str) {
             }
             _ => {
                 let lookup = zone.lookup(&process, &key, now, &mut found);
-                if matches!(lookup, Lookup::Fresh { .. } | Lookup::Stale { .. }) {
+                if matches!(lookup, Lookup::Fresh(_) | Lookup::Stale(_)) {
                     assert_whole(token, &found);
                 }
             }
@@ -147,13 +147,12 @@ fn use_for_ever(path: &str) {
 }
 
 fn insert(zone: &Zone, process: &RealProcess, key: &CacheKey, answer: Answer<'_>, now: UnixTime) {
-    let entry = Entry {
-        answer,
+    let lifetime = Lifetime {
         fresh_until: UnixTime(8),
         stale_until: UnixTime(9),
         expires: Some(UnixTime(10)),
-        asked: zone.ask(),
     };
+    let entry = Entry { answer, lifetime, asked: zone.ask() };
     match zone.insert(process, key, entry, now) {
         Ok(()) | Err(InsertError::Expired | InsertError::Outdated | InsertError::Busy) => {}
         Err(refusal) => panic!("{refusal}"),

@@ -3,7 +3,9 @@
 use http::StatusCode;
 use phantom_token_core::UnixTime;
 use phantom_token_core::bearer::{OpaqueToken, TokenSyntax};
-use phantom_token_core::cache::{Answer, CacheKey, Entry, Lookup, Profile, Ticket, WorkerCache};
+use phantom_token_core::cache::{
+    Answer, CacheKey, Entry, Lifetime, Lookup, Profile, Ticket, WorkerCache,
+};
 use phantom_token_core::flow::{
     self, Ask, Flow, Grant, Here, Inquiry, Memory, Next, Settings, Site, Step, Unstored, Wake,
 };
@@ -107,9 +109,11 @@ impl World {
     fn entry(&self, fresh_until: u64, stale_until: u64) -> Entry<'static> {
         Entry {
             answer: Answer::Active(JWT),
-            fresh_until: UnixTime(fresh_until),
-            stale_until: UnixTime(stale_until),
-            expires: None,
+            lifetime: Lifetime {
+                fresh_until: UnixTime(fresh_until),
+                stale_until: UnixTime(stale_until),
+                expires: None,
+            },
             asked: self.zone.ask(),
         }
     }

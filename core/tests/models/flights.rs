@@ -290,7 +290,7 @@ impl Airline {
     fn find(&self, process: &Living) -> Option<u64> {
         let mut jwt = Vec::new();
         match self.world.zone.lookup(process, &self.world.key(TOKEN), NOW, &mut jwt) {
-            Lookup::Fresh { .. } => {
+            Lookup::Fresh(_) => {
                 assert_eq!(&jwt[..JWT.len()], JWT);
                 jwt.last().map(|&era| era.into())
             }

@@ -2,7 +2,7 @@
 
 use crate::world::{Living, World, explore};
 use phantom_token_core::UnixTime;
-use phantom_token_core::cache::{Answer, Entry, InsertError, Lookup, Zone};
+use phantom_token_core::cache::{Answer, Entry, InsertError, Lifetime, Lookup, Zone};
 use phantom_token_core_testing::{assert_whole, value};
 use std::sync::Arc;
 
@@ -116,20 +116,15 @@ fn store(world: &World, process: &Living, token: u64, len: usize) {
 fn find(world: &World, process: &Living, token: u64) {
     let mut jwt = Vec::new();
     match world.zone.lookup(process, &world.key(token), NOW, &mut jwt) {
-        Lookup::Fresh { .. } => assert_whole(token, &jwt),
+        Lookup::Fresh(_) => assert_whole(token, &jwt),
         other => assert_eq!(other, Lookup::Miss),
     }
 }
 
 /// Asks to store an answer that has expired, which is refused under the lock.
 fn refuse(world: &World, process: &Living) {
-    let expired = Entry {
-        answer: Answer::Inactive,
-        fresh_until: NOW,
-        stale_until: NOW,
-        expires: None,
-        asked: world.zone.ask(),
-    };
+    let lifetime = Lifetime::fresh_until(NOW);
+    let expired = Entry { answer: Answer::Inactive, lifetime, asked: world.zone.ask() };
     let refused = world.zone.insert(process, &world.key(0), expired, NOW);
     assert_eq!(refused, Err(InsertError::Expired));
 }

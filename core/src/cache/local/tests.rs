@@ -15,7 +15,7 @@ fn cache(entries: usize, bytes: usize) -> WorkerCache {
 }
 
 fn put(cache: &mut WorkerCache, number: u64, jwt: &[u8]) {
-    cache.put(key(number), jwt, LATER, None, Generation(1), NOW);
+    cache.put(key(number), jwt, lifetime(LATER, None), Generation(1), NOW);
 }
 
 fn jwt(cache: &mut WorkerCache, number: u64) -> Option<Vec<u8>> {
@@ -29,8 +29,7 @@ fn jwt_at(cache: &mut WorkerCache, number: u64, now: UnixTime) -> Option<Vec<u8>
 /// What a hit lends, to be kept.
 struct Served {
     jwt: Vec<u8>,
-    fresh_until: UnixTime,
-    expires: Option<UnixTime>,
+    lifetime: Lifetime,
     touch: bool,
     shown: String,
 }
@@ -43,9 +42,9 @@ fn serve(
 ) -> Option<Served> {
     let mut seen = None;
     let is_served = cache.serve(key, generation, now, |hit| {
-        let LocalHit { jwt, fresh_until, expires, touch } = hit;
+        let LocalHit { jwt, lifetime, touch } = hit;
         let shown = format!("{hit:?}");
-        seen = Some(Served { jwt: jwt.to_vec(), fresh_until, expires, touch, shown });
+        seen = Some(Served { jwt: jwt.to_vec(), lifetime, touch, shown });
         true
     });
     if let Some(seen) = &seen {
@@ -54,15 +53,19 @@ fn serve(
     seen.filter(|_| is_served)
 }
 
+fn lifetime(fresh_until: UnixTime, expires: Option<UnixTime>) -> Lifetime {
+    Lifetime { expires, ..Lifetime::fresh_until(fresh_until) }
+}
+
 #[test]
 fn a_jwt_is_found_with_its_times() {
     let mut cache = cache(4, 100);
 
-    cache.put(key(1), b"jwt", UnixTime(1_500), Some(LATER), Generation(1), NOW);
+    cache.put(key(1), b"jwt", lifetime(UnixTime(1_500), Some(LATER)), Generation(1), NOW);
 
     let hit = serve(&mut cache, &key(1), Generation(1), NOW).unwrap();
     assert_eq!(hit.jwt, b"jwt");
-    assert_eq!((hit.fresh_until, hit.expires), (UnixTime(1_500), Some(LATER)));
+    assert_eq!(hit.lifetime, lifetime(UnixTime(1_500), Some(LATER)));
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn a_jwt_is_not_served_when_it_is_not_fresh_any_more() {
 fn an_expired_jwt_is_not_served_however_fresh() {
     let mut cache = cache(4, 100);
 
-    cache.put(key(1), b"jwt", LATER, Some(UnixTime(1_100)), Generation(1), NOW);
+    cache.put(key(1), b"jwt", lifetime(LATER, Some(UnixTime(1_100))), Generation(1), NOW);
 
     assert_eq!(jwt_at(&mut cache, 1, UnixTime(1_099)), Some(b"jwt".to_vec()));
     assert_eq!(jwt_at(&mut cache, 1, UnixTime(1_100)), None);
@@ -108,7 +111,7 @@ fn a_jwt_that_is_over_when_it_comes_replaces_the_former_with_nothing() {
     let mut cache = cache(4, 100);
     put(&mut cache, 1, b"former");
 
-    cache.put(key(1), b"over", LATER, Some(NOW), Generation(1), NOW);
+    cache.put(key(1), b"over", lifetime(LATER, Some(NOW)), Generation(1), NOW);
 
     assert_eq!(jwt(&mut cache, 1), None);
 }
@@ -239,7 +242,8 @@ struct Model {
 impl Model {
     fn get(&mut self, key: u64, generation: u64, now: u64) -> Option<(Vec<u8>, bool)> {
         let mut entry = self.take(key)?;
-        let over = entry.fresh_until.0 <= now || entry.expires.is_some_and(|at| at.0 <= now);
+        let Lifetime { fresh_until, expires, .. } = entry.lifetime;
+        let over = fresh_until.0 <= now || expires.is_some_and(|at| at.0 <= now);
         if over || entry.generation.0 != generation {
             return None;
         }
@@ -252,7 +256,8 @@ impl Model {
 
     fn put(&mut self, key: u64, entry: LocalEntry, now: u64) {
         self.take(key);
-        let over = entry.fresh_until.0 <= now || entry.expires.is_some_and(|at| at.0 <= now);
+        let Lifetime { fresh_until, expires, .. } = entry.lifetime;
+        let over = fresh_until.0 <= now || expires.is_some_and(|at| at.0 <= now);
         if over || entry.jwt.len() > self.limit {
             return;
         }
@@ -295,16 +300,14 @@ proptest! {
                     let at = |seconds| UnixTime(now.saturating_add_signed(seconds));
                     let entry = LocalEntry {
                         jwt: vec![number as u8; len],
-                        fresh_until: at(fresh_for),
-                        expires: expires_in.map(at),
+                        lifetime: lifetime(at(fresh_for), expires_in.map(at)),
                         generation: Generation(generation.saturating_sub(generations_ago)),
                         touched: UnixTime(now),
                     };
                     cache.put(
                         key(of),
                         &entry.jwt,
-                        entry.fresh_until,
-                        entry.expires,
+                        entry.lifetime,
                         entry.generation,
                         UnixTime(now),
                     );

@@ -97,7 +97,7 @@ fn get_jwt(zone: &Zone, process: &Patient, token: &str, introspections: &AtomicU
     let start = Instant::now();
     let has_jwt = || {
         let lookup = zone.lookup(process, &key, UnixTime(0), &mut Vec::new());
-        matches!(lookup, Lookup::Fresh { .. })
+        matches!(lookup, Lookup::Fresh(_))
     };
     while !has_jwt() {
         assert!(start.elapsed() < HANG, "still waiting");
