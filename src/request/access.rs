@@ -33,10 +33,14 @@ pub fn check(request: Request) -> ngx_int_t {
         Access::Endpoint(None) => return rc::DECLINED,
         Access::Endpoint(Some(protection)) => check_token(request, protection),
     };
-    step.unwrap_or_else(|OutOfMemory| {
-        log::out_of_memory(request);
-        undecided(request, rc::INTERNAL_SERVER_ERROR)
-    })
+    step.unwrap_or_else(|OutOfMemory| out_of_memory(request))
+}
+
+#[cold]
+#[inline(never)]
+fn out_of_memory(request: Request) -> ngx_int_t {
+    log::out_of_memory(request);
+    undecided(request, rc::INTERNAL_SERVER_ERROR)
 }
 
 fn check_token(request: Request, protection: &Protection) -> Step {
@@ -125,14 +129,20 @@ pub fn check_passed(request: Request) -> ngx_int_t {
         Some(Access::Endpoint(_)) => return keep_out_of_endpoint(request),
         _ => return rc::DECLINED,
     }
-    let Some(context) = Context::of(&request) else {
-        // Our handler was not even asked.
-        return withheld(request, authorization::withhold_opaque_token(request));
-    };
-    match context.state() {
-        State::Refused(_) => overrule(request, &context),
-        _ => rc::DECLINED,
+    match Context::of(&request) {
+        Some(context) => match context.state() {
+            State::Refused(_) => overrule(request, &context),
+            _ => rc::DECLINED,
+        },
+        None => pass_unasked(request),
     }
+}
+
+/// Another module has let the request pass before this one was asked.
+#[cold]
+#[inline(never)]
+fn pass_unasked(request: Request) -> ngx_int_t {
+    withheld(request, authorization::withhold_opaque_token(request))
 }
 
 #[cold]

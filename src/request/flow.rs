@@ -152,7 +152,7 @@ impl Holder<'_> {
     }
 
     /// Lets the request go on with the JWT in place of the token, if the rules admit it.
-    #[inline]
+    #[inline(always)]
     fn grant(&self, jwt: &[u8]) -> Step {
         let admission = match admit(&self.protection.rules) {
             Ok(admission) => admission,
