@@ -10,9 +10,9 @@ use nginx_sys::{ngx_int_t, ngx_uint_t};
 use phantom_token_core::cache::{Counter, Profile};
 use phantom_token_core::flow::{Ask, Inquiry, Reply, Unstored};
 use phantom_token_core::introspection::{Answer, Mark, Source, is_bound};
-use phantom_token_core::jwt::Jwt;
-use phantom_token_core::presented::Presented;
 use phantom_token_core::refusal::Refusal;
+use phantom_token_core::token::jwt::Jwt;
+use phantom_token_core::token::presented::Presented;
 
 use crate::introspect::capture::{Capture, Captured};
 use crate::log;

@@ -2,12 +2,12 @@
 
 use phantom_token_core::UnixTime;
 use phantom_token_core::admit::Rules;
-use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::cache::{Counter, Profile, Zone};
 use phantom_token_core::challenge::Challenge;
 use phantom_token_core::flow::Settings;
 use phantom_token_core::introspection::Question;
 use phantom_token_core::outcome::{CacheStatus, Outcome};
+use phantom_token_core::token::bearer::TokenSyntax;
 
 use crate::conf::values::OnOptions;
 use crate::nginx::WorkerCell;

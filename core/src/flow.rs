@@ -20,15 +20,15 @@ mod memory;
 use std::cell::Cell;
 
 use crate::UnixTime;
-use crate::bearer::OpaqueToken;
 use crate::cache::{
     CacheKey, Flight, Follow, Join, Landing, Lifetime, LocalHit, Lookup, Process, Ticket,
     WorkerCache, Zone,
 };
-use crate::freshness::Policy;
+use crate::freshness;
 use crate::outcome::CacheStatus;
 use crate::refusal::Refusal;
 use crate::stale::UseStale;
+use crate::token::bearer::OpaqueToken;
 
 pub use inquiry::{Conclusion, Ending, Inquiry, Reply, Unstored};
 pub use memory::Memory;
@@ -40,7 +40,7 @@ const LONGEST_PAUSE: u64 = 8;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
     /// For how long answers may be used.
-    pub freshness: Policy,
+    pub freshness: freshness::Settings,
     /// Whether requests for one token wait for one introspection (`phantom_token_cache_lock`).
     pub lock: bool,
     /// For how long they do, in milliseconds.

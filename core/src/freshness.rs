@@ -14,7 +14,7 @@ pub use not_stored::{NotStored, Remedy};
 
 /// What the configuration says about lifetimes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+pub struct Settings {
     /// The lifetime of an answer that states none; without it such an answer is not stored.
     pub valid: Option<Duration>,
     /// How long an inactive token is remembered at most; without it not at all.
@@ -27,8 +27,8 @@ pub struct Policy {
     pub ignore_expires: bool,
 }
 
-impl Policy {
-    /// Bytes that no other policy has.
+impl Settings {
+    /// Bytes that no other settings has.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self { valid, inactive_valid, max_valid, ignore_cache_control, ignore_expires } = *self;
@@ -49,14 +49,14 @@ impl Policy {
 /// As [`fresh_until`].
 pub fn active_lifetime(
     headers: &Fields,
-    policy: &Policy,
+    settings: &Settings,
     exp: Option<UnixTime>,
     upper_bound: Option<UnixTime>,
     now: UnixTime,
     uses_stale: bool,
 ) -> Result<Lifetime, NotStored> {
-    let fresh_until = fresh_until(headers, policy, exp, upper_bound, now)?;
-    let may_be_stale = uses_stale && may_be_stale(headers, policy);
+    let fresh_until = fresh_until(headers, settings, exp, upper_bound, now)?;
+    let may_be_stale = uses_stale && may_be_stale(headers, settings);
     let stale_until = exp.filter(|_| may_be_stale).unwrap_or(fresh_until);
     Ok(Lifetime { fresh_until, stale_until, expires: exp })
 }
@@ -66,17 +66,17 @@ pub fn active_lifetime(
 #[must_use]
 pub fn inactive_lifetime(
     headers: &Fields,
-    policy: &Policy,
+    settings: &Settings,
     upper_bound: Option<UnixTime>,
     now: UnixTime,
 ) -> Option<Lifetime> {
-    inactive_until(headers, policy, upper_bound, now).map(Lifetime::fresh_until)
+    inactive_until(headers, settings, upper_bound, now).map(Lifetime::fresh_until)
 }
 
 /// Until when an answer received at `now` is fresh.
 ///
 /// The result is later than `now`, and never later than `exp` (the end of the JWT), than
-/// `upper_bound` (what is left in a cache that the answer came from) or than what `policy` allows.
+/// `upper_bound` (what is left in a cache that the answer came from) or than what `settings` allows.
 ///
 /// # Errors
 ///
@@ -86,19 +86,21 @@ pub fn inactive_lifetime(
 #[inline(never)]
 pub fn fresh_until(
     headers: &Fields,
-    policy: &Policy,
+    settings: &Settings,
     exp: Option<UnixTime>,
     upper_bound: Option<UnixTime>,
     now: UnixTime,
 ) -> Result<UnixTime, NotStored> {
-    let (lifetime, if_zero) = match stated_lifetime(headers, policy, now) {
-        Stated::Nothing => (policy.valid.ok_or(NotStored::NoLifetime)?.as_secs(), NotStored::Valid),
+    let (lifetime, if_zero) = match stated_lifetime(headers, settings, now) {
+        Stated::Nothing => {
+            (settings.valid.ok_or(NotStored::NoLifetime)?.as_secs(), NotStored::Valid)
+        }
         Stated::Lifetime(lifetime, if_zero) => (lifetime.saturating_sub(age(headers)), if_zero),
         Stated::NotStorable(reason) => return Err(reason),
     };
-    end(lifetime, policy, [exp, upper_bound], now).ok_or_else(|| match lifetime {
+    end(lifetime, settings, [exp, upper_bound], now).ok_or_else(|| match lifetime {
         0 => if_zero,
-        _ if policy.max_valid.is_some_and(|max_valid| max_valid.as_secs() == 0) => {
+        _ if settings.max_valid.is_some_and(|max_valid| max_valid.as_secs() == 0) => {
             NotStored::MaxValid
         }
         _ if upper_bound.is_some_and(|bound| bound <= now) => NotStored::ProxyCache,
@@ -108,38 +110,38 @@ pub fn fresh_until(
 
 /// Until when it is remembered that a token is inactive; nothing if it is not to be.
 ///
-/// The answer may state less than `policy` says, but not more. The bounds of [`fresh_until`] hold
+/// The answer may state less than `settings` says, but not more. The bounds of [`fresh_until`] hold
 /// as well.
 #[must_use]
 pub fn inactive_until(
     headers: &Fields,
-    policy: &Policy,
+    settings: &Settings,
     upper_bound: Option<UnixTime>,
     now: UnixTime,
 ) -> Option<UnixTime> {
-    let valid = policy.inactive_valid?.as_secs();
-    let lifetime = match stated_lifetime(headers, policy, now) {
+    let valid = settings.inactive_valid?.as_secs();
+    let lifetime = match stated_lifetime(headers, settings, now) {
         Stated::Nothing => valid,
         Stated::Lifetime(lifetime, _) => lifetime.saturating_sub(age(headers)).min(valid),
         Stated::NotStorable(_) => return None,
     };
-    end(lifetime, policy, [None, upper_bound], now)
+    end(lifetime, settings, [None, upper_bound], now)
 }
 
 /// Whether the answer may be used past its freshness when no other can be had
 /// (RFC 9111 section 4.2.4).
 #[must_use]
-pub fn may_be_stale(headers: &Fields, policy: &Policy) -> bool {
-    !CacheControl::of(headers, policy).must_revalidate
+pub fn may_be_stale(headers: &Fields, settings: &Settings) -> bool {
+    !CacheControl::of(headers, settings).must_revalidate
 }
 
 fn end(
     lifetime: u64,
-    policy: &Policy,
+    settings: &Settings,
     bounds: [Option<UnixTime>; 2],
     now: UnixTime,
 ) -> Option<UnixTime> {
-    let max_valid = policy.max_valid.map(|max_valid| after(now, max_valid.as_secs()));
+    let max_valid = settings.max_valid.map(|max_valid| after(now, max_valid.as_secs()));
     let [first, second] = bounds.map(|bound| bound.unwrap_or(NEVER));
     let end = after(now, lifetime).min(first).min(second).min(max_valid.unwrap_or(NEVER));
     (end > now).then_some(end)
@@ -155,7 +157,7 @@ enum Stated {
     NotStorable(NotStored),
 }
 
-fn stated_lifetime(headers: &Fields, policy: &Policy, now: UnixTime) -> Stated {
+fn stated_lifetime(headers: &Fields, settings: &Settings, now: UnixTime) -> Stated {
     let of_vary = find(headers, Field::Vary, |field_name| match field_name {
         b"*" => Some(NotStored::Vary),
         field_name => (!is_token(field_name)).then_some(NotStored::Malformed("Vary")),
@@ -163,14 +165,14 @@ fn stated_lifetime(headers: &Fields, policy: &Policy, now: UnixTime) -> Stated {
     if let Some(reason) = of_vary {
         return Stated::NotStorable(reason);
     }
-    let cache_control = CacheControl::of(headers, policy);
+    let cache_control = CacheControl::of(headers, settings);
     if let Some(reason) = cache_control.forbids_storing {
         return Stated::NotStorable(reason);
     }
     if let Some(lifetime) = cache_control.s_maxage.or(cache_control.max_age) {
         return Stated::Lifetime(lifetime, NotStored::MaxAge);
     }
-    if policy.ignore_expires || !headers.contains(Field::Expires) {
+    if settings.ignore_expires || !headers.contains(Field::Expires) {
         return Stated::Nothing;
     }
     let expires = date(headers, Field::Expires).unwrap_or_default();
@@ -191,8 +193,8 @@ struct CacheControl {
 }
 
 impl CacheControl {
-    fn of(headers: &Fields, policy: &Policy) -> Self {
-        if policy.ignore_cache_control {
+    fn of(headers: &Fields, settings: &Settings) -> Self {
+        if settings.ignore_cache_control {
             return Self::default();
         }
         let mut cache_control = Self::default();

@@ -6,13 +6,9 @@
 
 #[forbid(unsafe_code)]
 pub mod admit;
-#[forbid(unsafe_code)]
-pub mod bearer;
 pub mod cache;
 #[forbid(unsafe_code)]
 pub mod challenge;
-#[forbid(unsafe_code)]
-mod charset;
 #[forbid(unsafe_code)]
 pub mod flow;
 #[forbid(unsafe_code)]
@@ -22,23 +18,19 @@ pub mod introspection;
 #[forbid(unsafe_code)]
 mod json;
 #[forbid(unsafe_code)]
-pub mod jwt;
-#[forbid(unsafe_code)]
 mod media_type;
 #[forbid(unsafe_code)]
 pub mod outcome;
-#[forbid(unsafe_code)]
-pub mod presented;
 #[forbid(unsafe_code)]
 pub mod purge;
 #[forbid(unsafe_code)]
 pub mod refusal;
 #[forbid(unsafe_code)]
-mod spelling;
-#[forbid(unsafe_code)]
 pub mod stale;
 #[forbid(unsafe_code)]
 pub mod status;
+#[forbid(unsafe_code)]
+pub mod token;
 
 /// Seconds since the Unix epoch, as `ngx_time()` gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
-use crate::{bearer, spelling};
+use crate::token::{bearer, spelling};
 
 /// What is to be forgotten.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl<'a> Purge<'a> {
     /// # Errors
     ///
     /// A [`PurgeError`] unless it names exactly one thing to purge, and that can be there. A token may be
-    /// of any [`TokenSyntax`](crate::bearer::TokenSyntax).
+    /// of any [`TokenSyntax`](crate::token::bearer::TokenSyntax).
     pub fn parse(form: &'a [u8]) -> Result<Self, PurgeError> {
         let mut found = None;
         for (name, value) in form_urlencoded::parse(form) {

@@ -6,9 +6,9 @@ use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
 use crate::UnixTime;
-use crate::bearer::BearerError;
 use crate::introspection::{Asked, Failure, OtherToken};
 use crate::outcome::Outcome;
+use crate::token::bearer::BearerError;
 
 /// Why a request was refused. The text, and [`Refusal::reason`], are for the error log, without any
 /// secret.

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nginx_sys::ngx_conf_t;
-use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::introspection::{ClientCredential, decides};
 use phantom_token_core::stale::UseStale;
+use phantom_token_core::token::bearer::TokenSyntax;
 use zeroize::Zeroizing;
 
 use super::values::{CacheChoice, IgnoredHeaders, OnOptions};

@@ -1,7 +1,7 @@
 //! Whether a location is protected, and what it takes for a token.
 
 directives! {
-    use phantom_token_core::bearer::TokenSyntax;
+    use phantom_token_core::token::bearer::TokenSyntax;
     use super::arguments;
     use super::values::OnOptions;
     use super::values::Placed;

@@ -7,7 +7,7 @@ use ngx::http::{HttpModuleLocationConf as _, NgxHttpCoreModule};
 use phantom_token_core::admit::Rules;
 use phantom_token_core::challenge::{Challenge, ChallengeSyntaxError};
 use phantom_token_core::flow;
-use phantom_token_core::freshness::Policy;
+use phantom_token_core::freshness::Settings as Freshness;
 use phantom_token_core::introspection::Question;
 
 use super::credential::CredentialChoice;
@@ -122,8 +122,8 @@ impl Settings {
     }
 }
 
-fn freshness(cache: &cache::WithDefaults) -> Policy {
-    Policy {
+fn freshness(cache: &cache::WithDefaults) -> Freshness {
+    Freshness {
         valid: cache.valid,
         inactive_valid: cache.inactive_valid,
         max_valid: cache.max_valid,

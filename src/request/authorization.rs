@@ -1,8 +1,8 @@
 //! The Authorization of a request: the token is taken out of it, and the JWT put in.
 
 use phantom_token_core::admit::Admission;
-use phantom_token_core::bearer::{self, TokenSyntax};
-use phantom_token_core::jwt::Jwt;
+use phantom_token_core::token::bearer::{self, TokenSyntax};
+use phantom_token_core::token::jwt::Jwt;
 
 use crate::module::Module;
 use crate::nginx::headers::HeadersIn;

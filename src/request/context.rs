@@ -7,10 +7,10 @@ use core::cell::Cell;
 use core::ffi::c_void;
 
 use nginx_sys::ngx_http_request_t;
-use phantom_token_core::bearer::{BearerError, TokenSyntax};
 use phantom_token_core::cache::Profile;
 use phantom_token_core::flow::Flow;
-use phantom_token_core::presented::Presented;
+use phantom_token_core::token::bearer::{BearerError, TokenSyntax};
+use phantom_token_core::token::presented::Presented;
 
 use crate::introspect::Introspection;
 use crate::introspect::capture::Captured;

@@ -2,11 +2,11 @@
 
 use nginx_sys::ngx_int_t;
 use phantom_token_core::admit::admit;
-use phantom_token_core::bearer::OpaqueToken;
 use phantom_token_core::cache::{CacheKey, Counter, Profile, Zone};
 use phantom_token_core::flow::{self, Ask, Flow, Found, Grant, Here, Memory, Next};
 use phantom_token_core::outcome::Outcome;
 use phantom_token_core::refusal::Refusal;
+use phantom_token_core::token::bearer::OpaqueToken;
 
 use crate::introspect::{self, Introspection};
 use crate::log;

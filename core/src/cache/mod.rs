@@ -20,12 +20,12 @@ mod latency;
 mod layout;
 mod lifetime;
 mod links;
-mod local;
 mod lock;
 mod region;
 mod runs;
 mod shard;
 mod sync;
+mod worker_cache;
 mod zone;
 
 pub use asked::Asked;
@@ -36,11 +36,11 @@ pub use flight::{Flight, Follow, Join, Landing, Ticket};
 pub use key::{CacheKey, Profile};
 pub use latency::Latency;
 pub use lifetime::Lifetime;
-pub(crate) use local::KeyHasher;
-pub use local::{LocalHit, WorkerCache};
 pub use lock::{OwnerId, Process};
 #[cfg(shuttle)]
 pub use sync::watch;
+pub(crate) use worker_cache::KeyHasher;
+pub use worker_cache::{LocalHit, WorkerCache};
 pub use zone::Zone;
 
 /// An answer to store, and how long it may be used.

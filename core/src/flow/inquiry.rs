@@ -9,8 +9,8 @@ use crate::cache::{
 };
 use crate::freshness::{self, NotStored, Remedy};
 use crate::introspection::{self, interpret};
-use crate::jwt::Jwt;
 use crate::refusal::Refusal;
+use crate::token::jwt::Jwt;
 
 /// An introspection under way. It ends with [`Inquiry::land`], or is abandoned.
 pub struct Inquiry {
@@ -146,8 +146,8 @@ impl Inquiry {
 
     /// What would have an answer of this kind stored.
     pub fn remedy(&self, settings: &Settings, reply: &Reply<'_>, jwt: &Jwt<'_>) -> Option<Remedy> {
-        let (headers, policy) = (reply.answer.headers, &settings.freshness);
-        Remedy::find(headers, policy, jwt.expires(), reply.valid_until, self.asked)
+        let (headers, of_location) = (reply.answer.headers, &settings.freshness);
+        Remedy::find(headers, of_location, jwt.expires(), reply.valid_until, self.asked)
     }
 
     /// Keeps a JWT for as long as its answer allows, counted from the question.
@@ -158,11 +158,11 @@ impl Inquiry {
         reply: &Reply<'_>,
         jwt: &Jwt<'_>,
     ) -> (Option<Unstored>, Ending) {
-        let (headers, policy) = (reply.answer.headers, &settings.freshness);
+        let (headers, of_location) = (reply.answer.headers, &settings.freshness);
         let (expires, uses_stale) = (jwt.expires(), settings.use_stale.is_on());
         let lifetime = freshness::active_lifetime(
             headers,
-            policy,
+            of_location,
             expires,
             reply.valid_until,
             self.asked,

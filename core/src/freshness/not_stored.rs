@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Policy, fresh_until};
+use super::{Settings, fresh_until};
 use crate::UnixTime;
 use crate::introspection::Fields;
 
@@ -52,10 +52,10 @@ pub enum NotStored {
          protected one: set it in the latter, or in the server"
     )]
     OtherQuestion,
-    /// [`Policy::valid`] is 0.
+    /// [`Settings::valid`] is 0.
     #[error("phantom_token_cache_valid is 0")]
     Valid,
-    /// [`Policy::max_valid`] is 0.
+    /// [`Settings::max_valid`] is 0.
     #[error("phantom_token_cache_max_valid is 0")]
     MaxValid,
 }
@@ -75,17 +75,17 @@ impl Remedy {
     #[must_use]
     pub fn find(
         headers: &Fields,
-        policy: &Policy,
+        settings: &Settings,
         exp: Option<UnixTime>,
         upper_bound: Option<UnixTime>,
         now: UnixTime,
     ) -> Option<Self> {
         CANDIDATES.into_iter().find_map(|[cache_control, expires, valid]| {
-            let changed = Policy {
-                ignore_cache_control: policy.ignore_cache_control || cache_control,
-                ignore_expires: policy.ignore_expires || expires,
-                valid: if valid { Some(Duration::from_secs(1)) } else { policy.valid },
-                ..*policy
+            let changed = Settings {
+                ignore_cache_control: settings.ignore_cache_control || cache_control,
+                ignore_expires: settings.ignore_expires || expires,
+                valid: if valid { Some(Duration::from_secs(1)) } else { settings.valid },
+                ..*settings
             };
             fresh_until(headers, &changed, exp, upper_bound, now).ok()?;
             let ignored = match (changed.ignore_cache_control, changed.ignore_expires) {

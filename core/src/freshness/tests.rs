@@ -10,13 +10,13 @@ fn headers(fields: &[(&str, &str)]) -> Fields {
 }
 
 /// The lifetime in seconds, or nothing if the answer must not be stored.
-fn lifetime_with(policy: Policy, fields: &[(&str, &str)]) -> Option<u64> {
-    let end = fresh_until(&headers(fields), &policy, None, None, NOW).ok()?;
+fn lifetime_with(settings: Settings, fields: &[(&str, &str)]) -> Option<u64> {
+    let end = fresh_until(&headers(fields), &settings, None, None, NOW).ok()?;
     end.0.checked_sub(NOW.0)
 }
 
 fn lifetime(fields: &[(&str, &str)]) -> Option<u64> {
-    lifetime_with(Policy::default(), fields)
+    lifetime_with(Settings::default(), fields)
 }
 
 #[test]
@@ -180,20 +180,20 @@ const MALFORMED: [&str; 22] = [
 
 #[test]
 fn an_answer_with_a_cache_control_that_cannot_be_read_is_not_stored() {
-    let policy = Policy {
+    let settings = Settings {
         valid: Some(Duration::from_secs(30)),
         inactive_valid: Some(Duration::from_secs(30)),
-        ..Policy::default()
+        ..Settings::default()
     };
-    let ignoring = Policy { ignore_cache_control: true, ..policy };
+    let ignoring = Settings { ignore_cache_control: true, ..settings };
     for value in MALFORMED {
         for fields in [
             &[("cache-control", value)][..],
             &[("cache-control", "max-age=60"), ("cache-control", value)],
             &[("cache-control", value), ("expires", "Tue, 14 Nov 2033 22:14:20 GMT")],
         ] {
-            assert_eq!(lifetime_with(policy, fields), None, "{fields:?}");
-            assert_eq!(inactive_until(&headers(fields), &policy, None, NOW), None, "{fields:?}");
+            assert_eq!(lifetime_with(settings, fields), None, "{fields:?}");
+            assert_eq!(inactive_until(&headers(fields), &settings, None, NOW), None, "{fields:?}");
         }
         assert_eq!(lifetime_with(ignoring, &[("cache-control", value)]), Some(30), "{value}");
     }
@@ -215,7 +215,7 @@ fn a_cache_control_with_directives_that_nobody_knows_is_read() {
 
 #[test]
 fn an_answer_with_a_vary_or_pragma_that_cannot_be_read_is_not_stored() {
-    let policy = Policy { valid: Some(Duration::from_secs(30)), ..Policy::default() };
+    let settings = Settings { valid: Some(Duration::from_secs(30)), ..Settings::default() };
     for (name, value) in [
         ("vary", "*;"),
         ("vary", "accept *"),
@@ -225,10 +225,10 @@ fn an_answer_with_a_vary_or_pragma_that_cannot_be_read_is_not_stored() {
         ("pragma", "x, \u{ff}no-cache"),
         ("pragma", "No-Cache=1"),
     ] {
-        assert_eq!(lifetime_with(policy, &[(name, value)]), None, "{name}: {value}");
+        assert_eq!(lifetime_with(settings, &[(name, value)]), None, "{name}: {value}");
     }
     for (name, value) in [("vary", "accept, origin"), ("vary", ""), ("pragma", "x=\"y\", z")] {
-        assert_eq!(lifetime_with(policy, &[(name, value)]), Some(30), "{name}: {value}");
+        assert_eq!(lifetime_with(settings, &[(name, value)]), Some(30), "{name}: {value}");
     }
 }
 
@@ -239,45 +239,45 @@ fn a_directive_inside_a_quoted_string_is_none() {
 
 #[test]
 fn pragma_counts_only_without_cache_control() {
-    let policy = Policy { valid: Some(Duration::from_secs(30)), ..Policy::default() };
+    let settings = Settings { valid: Some(Duration::from_secs(30)), ..Settings::default() };
     let pragma = ("pragma", "no-cache");
-    assert_eq!(lifetime_with(policy, &[pragma]), None);
-    assert_eq!(lifetime_with(policy, &[pragma, ("cache-control", "max-age=60")]), Some(60));
+    assert_eq!(lifetime_with(settings, &[pragma]), None);
+    assert_eq!(lifetime_with(settings, &[pragma, ("cache-control", "max-age=60")]), Some(60));
 }
 
 #[test]
 fn the_configured_lifetime_is_for_answers_that_state_none() {
-    let policy = Policy { valid: Some(Duration::from_secs(30)), ..Policy::default() };
-    assert_eq!(lifetime_with(policy, &[]), Some(30));
-    assert_eq!(lifetime_with(policy, &[("cache-control", "max-age=60")]), Some(60));
-    assert_eq!(lifetime_with(policy, &[("cache-control", "max-age=0")]), None);
-    assert_eq!(lifetime_with(policy, &[("cache-control", "no-store")]), None);
-    assert_eq!(lifetime_with(policy, &[("expires", "0")]), None);
+    let settings = Settings { valid: Some(Duration::from_secs(30)), ..Settings::default() };
+    assert_eq!(lifetime_with(settings, &[]), Some(30));
+    assert_eq!(lifetime_with(settings, &[("cache-control", "max-age=60")]), Some(60));
+    assert_eq!(lifetime_with(settings, &[("cache-control", "max-age=0")]), None);
+    assert_eq!(lifetime_with(settings, &[("cache-control", "no-store")]), None);
+    assert_eq!(lifetime_with(settings, &[("expires", "0")]), None);
 }
 
 #[test]
 fn an_ignored_cache_control_leaves_expires() {
-    let policy = Policy { ignore_cache_control: true, ..Policy::default() };
+    let settings = Settings { ignore_cache_control: true, ..Settings::default() };
     let expires = ("expires", "Tue, 14 Nov 2023 22:14:20 GMT");
     for ignored in [("cache-control", "no-store"), ("pragma", "no-cache")] {
-        assert_eq!(lifetime_with(policy, &[ignored, expires]), Some(60), "{ignored:?}");
+        assert_eq!(lifetime_with(settings, &[ignored, expires]), Some(60), "{ignored:?}");
     }
 }
 
 #[test]
 fn an_ignored_expires_leaves_the_configured_lifetime() {
     let valid = Some(Duration::from_secs(30));
-    let policy = Policy { valid, ignore_expires: true, ..Policy::default() };
-    assert_eq!(lifetime_with(policy, &[("expires", "0")]), Some(30));
+    let settings = Settings { valid, ignore_expires: true, ..Settings::default() };
+    assert_eq!(lifetime_with(settings, &[("expires", "0")]), Some(30));
 }
 
 #[test]
 fn the_earliest_bound_is_the_end() {
     let fields = headers(&[("cache-control", "max-age=60")]);
     let at = |seconds| Some(after(NOW, seconds));
-    let fresh_until = |policy, exp, bound| fresh_until(&fields, &policy, exp, bound, NOW).ok();
+    let fresh_until = |settings, exp, bound| fresh_until(&fields, &settings, exp, bound, NOW).ok();
     let max_valid =
-        |seconds| Policy { max_valid: Some(Duration::from_secs(seconds)), ..Policy::default() };
+        |seconds| Settings { max_valid: Some(Duration::from_secs(seconds)), ..Settings::default() };
     assert_eq!(fresh_until(max_valid(90), at(80), at(70)), at(60));
     assert_eq!(fresh_until(max_valid(50), at(80), at(70)), at(50));
     assert_eq!(fresh_until(max_valid(50), at(40), at(70)), at(40));
@@ -318,31 +318,31 @@ fn the_reason_why_an_answer_is_not_stored_is_the_one_that_decides() {
         (&[("expires", "0"), ("cache-control", "max-age=0")], MaxAge),
     ];
     for (fields, reason) in table {
-        let stored = fresh_until(&headers(fields), &Policy::default(), None, None, NOW);
+        let stored = fresh_until(&headers(fields), &Settings::default(), None, None, NOW);
         assert_eq!(stored, Err(reason), "{fields:?}");
     }
     let seconds = |seconds| Some(Duration::from_secs(seconds));
-    for (policy, exp, bound, reason) in [
-        (Policy { valid: seconds(0), ..Policy::default() }, None, None, Valid),
+    for (settings, exp, bound, reason) in [
+        (Settings { valid: seconds(0), ..Settings::default() }, None, None, Valid),
         (
-            Policy { valid: seconds(9), max_valid: seconds(0), ..Policy::default() },
+            Settings { valid: seconds(9), max_valid: seconds(0), ..Settings::default() },
             None,
             None,
             MaxValid,
         ),
-        (Policy { valid: seconds(9), ..Policy::default() }, Some(NOW), None, Jwt),
-        (Policy { valid: seconds(9), ..Policy::default() }, None, Some(NOW), ProxyCache),
+        (Settings { valid: seconds(9), ..Settings::default() }, Some(NOW), None, Jwt),
+        (Settings { valid: seconds(9), ..Settings::default() }, None, Some(NOW), ProxyCache),
     ] {
-        let stored = fresh_until(&Fields::default(), &policy, exp, bound, NOW);
-        assert_eq!(stored, Err(reason), "{policy:?}");
+        let stored = fresh_until(&Fields::default(), &settings, exp, bound, NOW);
+        assert_eq!(stored, Err(reason), "{settings:?}");
     }
 }
 
 #[test]
 fn the_remedy_names_the_directives_that_are_missing_and_no_other() {
-    let default = Policy::default();
-    let valid = Policy { valid: Some(Duration::from_secs(30)), ..default };
-    let ignoring = Policy { ignore_cache_control: true, ..default };
+    let default = Settings::default();
+    let valid = Settings { valid: Some(Duration::from_secs(30)), ..default };
+    let ignoring = Settings { ignore_cache_control: true, ..default };
     const VALID: &str = "\"phantom_token_cache_valid\"";
     let no_store = ("cache-control", "no-store");
     let spring = [
@@ -350,7 +350,7 @@ fn the_remedy_names_the_directives_that_are_missing_and_no_other() {
         ("pragma", "no-cache"),
         ("expires", "0"),
     ];
-    for (fields, policy, expected) in [
+    for (fields, settings, expected) in [
         (&[][..], default, VALID.to_owned()),
         (&[], ignoring, VALID.to_owned()),
         (&[no_store], default, ignore("Cache-Control") + " and " + VALID),
@@ -366,16 +366,16 @@ fn the_remedy_names_the_directives_that_are_missing_and_no_other() {
         (&spring, default, ignore("Cache-Control Expires") + " and " + VALID),
         (&spring, valid, ignore("Cache-Control Expires")),
     ] {
-        let remedy = Remedy::find(&headers(fields), &policy, None, None, NOW);
+        let remedy = Remedy::find(&headers(fields), &settings, None, None, NOW);
         assert_eq!(
             remedy.map(|remedy| remedy.to_string()),
             Some(expected),
-            "{fields:?} {policy:?}"
+            "{fields:?} {settings:?}"
         );
     }
     let vary = headers(&[("cache-control", "max-age=60"), ("vary", "*")]);
     assert_eq!(Remedy::find(&vary, &default, None, None, NOW), None);
-    let none = Policy { max_valid: Some(Duration::ZERO), ..default };
+    let none = Settings { max_valid: Some(Duration::ZERO), ..default };
     assert_eq!(Remedy::find(&Fields::default(), &none, None, None, NOW), None);
     assert_eq!(Remedy::find(&Fields::default(), &default, Some(NOW), None, NOW), None);
 }
@@ -411,7 +411,7 @@ proptest! {
         let fields = [("cache-control", cache_control), ("expires", expires), ("age", age)];
         let fields: Vec<_> =
             fields.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
-        let policy = Policy {
+        let settings = Settings {
             valid: valid.map(Duration::from_secs),
             max_valid: max_valid.map(Duration::from_secs),
             inactive_valid: None,
@@ -421,7 +421,7 @@ proptest! {
         let bounds = [exp, upper_bound, max_valid.map(|max_valid| now.saturating_add(max_valid))];
         let [exp, upper_bound] = [exp, upper_bound].map(|bound| bound.map(UnixTime));
 
-        let end = fresh_until(&headers(&fields), &policy, exp, upper_bound, UnixTime(now));
+        let end = fresh_until(&headers(&fields), &settings, exp, upper_bound, UnixTime(now));
 
         if let Ok(UnixTime(end)) = end {
             prop_assert!(end > now);
@@ -439,23 +439,24 @@ proptest! {
     fn no_field_value_makes_it_panic(name in "cache-control|expires|date|age|vary|pragma", value: Vec<u8>) {
         let mut headers = headers(&[("expires", "Tue, 14 Nov 2023 22:14:20 GMT")]);
         headers.append(Field::of(name.as_bytes()).unwrap(), &value);
-        let _ = fresh_until(&headers, &Policy::default(), None, None, NOW);
+        let _ = fresh_until(&headers, &Settings::default(), None, None, NOW);
     }
 }
 
 #[test]
 fn an_inactive_token_is_remembered_for_no_longer_than_configured_and_stated() {
-    let policy = Policy { inactive_valid: Some(Duration::from_secs(10)), ..Policy::default() };
-    let until = |cache_control: Option<&'static str>, policy: &Policy| {
+    let settings =
+        Settings { inactive_valid: Some(Duration::from_secs(10)), ..Settings::default() };
+    let until = |cache_control: Option<&'static str>, settings: &Settings| {
         let headers = cache_control.map(|value| ("cache-control", value)).into_iter().collect();
-        inactive_until(&headers, policy, None, UnixTime(1000))
+        inactive_until(&headers, settings, None, UnixTime(1000))
     };
 
-    assert_eq!(until(None, &policy), Some(UnixTime(1010)));
-    assert_eq!(until(Some("max-age=3"), &policy), Some(UnixTime(1003)));
-    assert_eq!(until(Some("max-age=300"), &policy), Some(UnixTime(1010)));
-    assert_eq!(until(Some("no-store"), &policy), None);
-    assert_eq!(until(Some("max-age=300"), &Policy::default()), None);
+    assert_eq!(until(None, &settings), Some(UnixTime(1010)));
+    assert_eq!(until(Some("max-age=3"), &settings), Some(UnixTime(1003)));
+    assert_eq!(until(Some("max-age=300"), &settings), Some(UnixTime(1010)));
+    assert_eq!(until(Some("no-store"), &settings), None);
+    assert_eq!(until(Some("max-age=300"), &Settings::default()), None);
 }
 
 #[test]
@@ -467,9 +468,9 @@ fn an_answer_that_must_be_revalidated_is_never_stale() {
         ("s-maxage=5", false),
     ] {
         let headers = headers(&[("cache-control", value)]);
-        assert_eq!(may_be_stale(&headers, &Policy::default()), expected, "{value}");
+        assert_eq!(may_be_stale(&headers, &Settings::default()), expected, "{value}");
 
-        let ignoring = Policy { ignore_cache_control: true, ..Policy::default() };
+        let ignoring = Settings { ignore_cache_control: true, ..Settings::default() };
         assert!(may_be_stale(&headers, &ignoring), "{value}");
     }
 }
@@ -478,16 +479,16 @@ fn an_answer_that_must_be_revalidated_is_never_stale() {
 fn policies_that_differ_have_other_bytes() {
     let second = Some(Duration::from_secs(1));
     let policies = [
-        Policy::default(),
-        Policy { valid: second, ..Policy::default() },
-        Policy { valid: Some(Duration::ZERO), ..Policy::default() },
-        Policy { inactive_valid: second, ..Policy::default() },
-        Policy { max_valid: second, ..Policy::default() },
-        Policy { ignore_cache_control: true, ..Policy::default() },
-        Policy { ignore_expires: true, ..Policy::default() },
+        Settings::default(),
+        Settings { valid: second, ..Settings::default() },
+        Settings { valid: Some(Duration::ZERO), ..Settings::default() },
+        Settings { inactive_valid: second, ..Settings::default() },
+        Settings { max_valid: second, ..Settings::default() },
+        Settings { ignore_cache_control: true, ..Settings::default() },
+        Settings { ignore_expires: true, ..Settings::default() },
     ];
-    for (index, policy) in policies.iter().enumerate() {
+    for (index, settings) in policies.iter().enumerate() {
         let others = &policies[..index];
-        assert!(others.iter().all(|other| other.to_bytes() != policy.to_bytes()), "{policy:?}");
+        assert!(others.iter().all(|other| other.to_bytes() != settings.to_bytes()), "{settings:?}");
     }
 }

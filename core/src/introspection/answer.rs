@@ -10,8 +10,8 @@ use super::failure::{Failure, Said};
 use super::fields::{Field, Fields};
 use super::source::Source;
 use crate::json::{self, Member};
-use crate::jwt::Jwt;
 use crate::refusal::Refusal;
+use crate::token::jwt::Jwt;
 use crate::{UnixTime, media_type};
 
 /// An answer of the introspection endpoint.

@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
 use super::Asked;
-use crate::jwt::JwtError;
+use crate::token::jwt::JwtError;
 
 mod said;
 

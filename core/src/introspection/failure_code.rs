@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderValue, StatusCode};
 
 use super::{Failure, Said};
-use crate::jwt::JwtError;
+use crate::token::jwt::JwtError;
 
 /// A [`Failure`] in 64 bits: which one it is, its status and its `Retry-After`.
 ///

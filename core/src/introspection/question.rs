@@ -5,9 +5,9 @@ use std::rc::Rc;
 use zeroize::Zeroizing;
 
 use super::ClientCredential;
-use crate::bearer::OpaqueToken;
 use crate::cache::Profile;
-use crate::charset;
+use crate::token::bearer::OpaqueToken;
+use crate::token::charset;
 
 /// How a location asks about its tokens. It is known before there is a token, and the same for all of
 /// them.
@@ -109,7 +109,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bearer::{self, TokenSyntax};
+    use crate::token::bearer::{self, TokenSyntax};
 
     fn body_for(token: &str) -> String {
         let authorization = format!("Bearer {token}");

@@ -6,8 +6,8 @@ use memchr::memmem;
 use sha2::{Digest as _, Sha256};
 
 use super::form_body;
-use crate::bearer::{OpaqueToken, TokenSyntax};
-use crate::presented::Presented;
+use crate::token::bearer::{OpaqueToken, TokenSyntax};
+use crate::token::presented::Presented;
 
 /// Where an answer comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bearer::TokenSyntax::{B64token, Visible};
+    use crate::token::bearer::TokenSyntax::{B64token, Visible};
 
     const TOKEN: &str = "a3f9c2d4-77b1-4e0a-9d52";
 

@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use super::Member;
-use crate::{UnixTime, charset};
+use crate::UnixTime;
+use crate::token::charset;
 
 /// As [`super::read_into`]; nothing if a parser has to see to the text. `members` are all absent, and mean
 /// nothing when nothing is returned.

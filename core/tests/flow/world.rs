@@ -2,7 +2,6 @@
 
 use http::StatusCode;
 use phantom_token_core::UnixTime;
-use phantom_token_core::bearer::{OpaqueToken, TokenSyntax};
 use phantom_token_core::cache::{
     Answer, CacheKey, Entry, Lifetime, Lookup, Profile, Ticket, WorkerCache,
 };
@@ -10,8 +9,9 @@ use phantom_token_core::flow::{
     self, Ask, Flow, Grant, Here, Inquiry, Memory, Next, Settings, Site, Step, Unstored, Wake,
 };
 use phantom_token_core::introspection::{self, Body, Failure, Source};
-use phantom_token_core::presented::Presented;
 use phantom_token_core::refusal::Refusal;
+use phantom_token_core::token::bearer::{OpaqueToken, TokenSyntax};
+use phantom_token_core::token::presented::Presented;
 use phantom_token_core_testing::{ALONE, MEGABYTE, TestProcess, TestZone};
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;

@@ -5,14 +5,14 @@ use crate::ledger::{Floor, Order, Way};
 use crate::simulation::{Follower, Member, Request, Simulation};
 use crate::tally::What;
 use phantom_token_core::UnixTime;
-use phantom_token_core::bearer::TokenSyntax;
 use phantom_token_core::cache::{CacheKey, WorkerCache, Zone};
 use phantom_token_core::flow::{
     Flow, Found, Grant, Here, Memory, Next, Settings, Site, Step, Wake,
 };
 use phantom_token_core::outcome::CacheStatus;
-use phantom_token_core::presented::Presented;
 use phantom_token_core::refusal::Refusal;
+use phantom_token_core::token::bearer::TokenSyntax;
+use phantom_token_core::token::presented::Presented;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

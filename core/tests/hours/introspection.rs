@@ -7,8 +7,8 @@ use crate::tally::What;
 use phantom_token_core::cache::InsertError;
 use phantom_token_core::flow::{self, Flow, Inquiry, Unstored};
 use phantom_token_core::introspection as answers;
-use phantom_token_core::jwt::Jwt;
 use phantom_token_core::refusal::Refusal;
+use phantom_token_core::token::jwt::Jwt;
 
 /// An introspection under way.
 pub struct Question {

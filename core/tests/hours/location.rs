@@ -2,7 +2,7 @@
 
 use phantom_token_core::cache::Profile;
 use phantom_token_core::flow::Settings;
-use phantom_token_core::freshness::Policy;
+use phantom_token_core::freshness;
 use phantom_token_core::stale::UseStale;
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ impl Location {
         Self {
             profile: Profile::new(&[b"plain"]),
             settings: Settings {
-                freshness: Policy {
+                freshness: freshness::Settings {
                     valid: Some(Duration::from_secs(60)),
                     inactive_valid: Some(Duration::from_secs(10)),
                     max_valid: Some(Duration::from_secs(600)),
-                    ..Policy::default()
+                    ..freshness::Settings::default()
                 },
                 lock: true,
                 lock_timeout_ms: 5_000,
@@ -44,8 +44,10 @@ impl Location {
     fn with_stale() -> Self {
         let mut location = Self::plain();
         location.profile = Profile::new(&[b"with stale"]);
-        location.settings.freshness =
-            Policy { valid: Some(Duration::from_secs(20)), ..Policy::default() };
+        location.settings.freshness = freshness::Settings {
+            valid: Some(Duration::from_secs(20)),
+            ..freshness::Settings::default()
+        };
         location.settings.use_stale =
             use_stale(&["updating", "error", "timeout", "http_500", "http_503"]);
         location.settings.background_update = Some(5);
@@ -55,7 +57,7 @@ impl Location {
     fn without_lock() -> Self {
         let mut location = Self::plain();
         location.profile = Profile::new(&[b"without lock"]);
-        location.settings.freshness = Policy::default();
+        location.settings.freshness = freshness::Settings::default();
         location.settings.use_stale =
             use_stale(&["updating", "error", "timeout", "http_429", "http_500", "http_503"]);
         location.settings.background_update = Some(5);

@@ -5,7 +5,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 
 use super::*;
-use crate::jwt::JwtError;
+use crate::token::jwt::JwtError;
 
 static NO_HEADERS: LazyLock<Fields> = LazyLock::new(Fields::default);
 

@@ -1,7 +1,7 @@
 //! The token in an `Authorization` field.
 
-use phantom_token_core::bearer::TokenSyntax::{self, B64token, Visible};
-use phantom_token_core::bearer::{BearerError, is_misspelt_jwt, parse, text};
+use phantom_token_core::token::bearer::TokenSyntax::{self, B64token, Visible};
+use phantom_token_core::token::bearer::{BearerError, is_misspelt_jwt, parse, text};
 
 /// The input is the value of the field.
 pub fn check(authorization: &[u8]) {

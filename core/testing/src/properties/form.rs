@@ -3,9 +3,9 @@
 use arbitrary::Arbitrary;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use phantom_token_core::bearer::{self, TokenSyntax, is_misspelt_jwt};
 use phantom_token_core::introspection::{ClientCredential, form_body};
 use phantom_token_core::purge::{Purge, PurgeError};
+use phantom_token_core::token::bearer::{self, TokenSyntax, is_misspelt_jwt};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

@@ -6,7 +6,7 @@ use arbitrary::Arbitrary;
 use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, PRAGMA, VARY};
 use http::{HeaderMap, HeaderValue};
 use phantom_token_core::UnixTime;
-use phantom_token_core::freshness::{Policy, fresh_until, inactive_until, may_be_stale};
+use phantom_token_core::freshness::{Settings, fresh_until, inactive_until, may_be_stale};
 use phantom_token_core::introspection::Fields;
 
 use super::answer::Time;
@@ -34,12 +34,12 @@ enum Field {
     Vary,
 }
 
-/// The input is an answer's header fields, a policy and bounds.
+/// The input is an answer's header fields, a settings and bounds.
 pub fn check(input: &[u8]) {
     let Some(input) = super::made_of::<Input<'_>>(input) else { return };
     let case = Case {
         headers: headers(&input.fields),
-        policy: Policy {
+        settings: Settings {
             valid: input.valid.map(Duration::from_secs),
             inactive_valid: input.inactive_valid.map(Duration::from_secs),
             max_valid: input.max_valid.map(Duration::from_secs),
@@ -63,7 +63,7 @@ pub fn check(input: &[u8]) {
 #[derive(Clone, Debug)]
 struct Case {
     headers: HeaderMap,
-    policy: Policy,
+    settings: Settings,
     exp: Option<UnixTime>,
     upper_bound: Option<UnixTime>,
     now: UnixTime,
@@ -71,7 +71,7 @@ struct Case {
 
 impl Case {
     fn end(&self) -> Option<UnixTime> {
-        fresh_until(&self.fields(), &self.policy, self.exp, self.upper_bound, self.now).ok()
+        fresh_until(&self.fields(), &self.settings, self.exp, self.upper_bound, self.now).ok()
     }
 
     fn fields(&self) -> Fields {
@@ -91,7 +91,7 @@ impl Case {
         let expected = unbounded.end().and_then(|end| bounds.fold(end, UnixTime::min).after(self));
         assert_eq!(self.end(), expected, "{self:?}");
 
-        let longest = self.policy.max_valid.map(|max_valid| max_valid.as_secs());
+        let longest = self.settings.max_valid.map(|max_valid| max_valid.as_secs());
         let longest = longest.map(|longest| self.now.0.saturating_add(longest));
         assert!(self.end().is_none_or(|end| end > self.now), "{self:?}");
         assert!(self.end().zip(longest).is_none_or(|(end, longest)| end.0 <= longest), "{self:?}");
@@ -106,20 +106,20 @@ impl Case {
         assert_eq!(self.with(VARY, "*").end(), None, "{self:?}");
         for directive in ["no-store", "Private", "no-cache"] {
             let forbidden = self.with(CACHE_CONTROL, directive);
-            assert!(self.policy.ignore_cache_control || forbidden.end().is_none(), "{self:?}");
+            assert!(self.settings.ignore_cache_control || forbidden.end().is_none(), "{self:?}");
         }
         let revalidated = self.with(CACHE_CONTROL, "must-revalidate");
-        let is_ignored = self.policy.ignore_cache_control;
-        assert_eq!(may_be_stale(&revalidated.fields(), &self.policy), is_ignored, "{self:?}");
+        let is_ignored = self.settings.ignore_cache_control;
+        assert_eq!(may_be_stale(&revalidated.fields(), &self.settings), is_ignored, "{self:?}");
     }
 
     /// The inactive answer is remembered for as long as an active one would be, but no longer than
     /// is configured.
     fn assert_inactive_is_not_remembered_for_longer(&self) {
-        let end = inactive_until(&self.fields(), &self.policy, self.upper_bound, self.now);
-        let expected = self.policy.inactive_valid.and_then(|longest| {
-            let policy = Policy { valid: Some(longest), ..self.policy };
-            let active = Self { exp: None, policy, ..self.clone() }.end()?;
+        let end = inactive_until(&self.fields(), &self.settings, self.upper_bound, self.now);
+        let expected = self.settings.inactive_valid.and_then(|longest| {
+            let settings = Settings { valid: Some(longest), ..self.settings };
+            let active = Self { exp: None, settings, ..self.clone() }.end()?;
             active.min(UnixTime(self.now.0.saturating_add(longest.as_secs()))).after(self)
         });
         assert_eq!(end, expected, "{self:?}");
@@ -149,13 +149,13 @@ impl Case {
         let mut ends = vec![self.now.0.saturating_add(self.plain_lifetime()?)];
         ends.extend(self.exp.map(|exp| exp.0));
         ends.extend(self.upper_bound.map(|upper_bound| upper_bound.0));
-        let max_valid = self.policy.max_valid;
+        let max_valid = self.settings.max_valid;
         ends.extend(max_valid.map(|max_valid| self.now.0.saturating_add(max_valid.as_secs())));
         ends.into_iter().min().map(UnixTime)?.after(self)
     }
 
     fn plain_lifetime(&self) -> Option<u64> {
-        let obeys = !self.policy.ignore_cache_control;
+        let obeys = !self.settings.ignore_cache_control;
         let fields = self.list(VARY);
         if fields.iter().any(|name| name == "*" || !is_token(name)) {
             return None;
@@ -187,13 +187,13 @@ impl Case {
                 _ => return Some(0),
             }
         }
-        if self.headers.contains_key(EXPIRES) && !self.policy.ignore_expires {
+        if self.headers.contains_key(EXPIRES) && !self.settings.ignore_expires {
             let expires = self.date(EXPIRES).unwrap_or(0);
             let is_dated = self.headers.contains_key(DATE);
             let date = if is_dated { self.date(DATE)? } else { self.now.0 };
             return Some(expires.saturating_sub(date).saturating_sub(age));
         }
-        self.policy.valid.map(|valid| valid.as_secs())
+        self.settings.valid.map(|valid| valid.as_secs())
     }
 
     /// The elements of a list; empty ones are none.

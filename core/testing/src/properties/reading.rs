@@ -3,7 +3,7 @@
 use std::fmt;
 
 use phantom_token_core::introspection::{Failure, OtherToken};
-use phantom_token_core::jwt::JwtError;
+use phantom_token_core::token::jwt::JwtError;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::{charset, spelling};
+use super::{charset, spelling};
 
 /// Which texts are taken for a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A token as a request presents it: parsed once, hashed once, and handed on.
 
-use crate::bearer::{self, BearerError, OpaqueToken, TokenSyntax};
 use crate::cache::CacheKey;
+use crate::token::bearer::{self, BearerError, OpaqueToken, TokenSyntax};
 
 /// The token of a request, in the `Authorization` that it stands in.
 #[derive(Clone, Copy, Debug)]

@@ -10,8 +10,8 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::{memchr, memchr_iter};
 
-use crate::charset;
 use crate::json::{self, Member};
+use crate::token::charset;
 
 /// Whether a token has the form of a JWT, but another spelling than the one that RFC 7515 gives it:
 /// base64url without padding, with unused bits 0.

@@ -12,7 +12,8 @@ use memchr::memchr;
 use thiserror::Error;
 
 use crate::json::{self, Member};
-use crate::{UnixTime, charset, media_type};
+use crate::token::charset;
+use crate::{UnixTime, media_type};
 
 /// A JWT in compact form: nothing but base64url characters and dots.
 ///
