@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use nginx_sys::ngx_int_t;
 
-use crate::introspect::Introspection;
+use crate::introspect::introspection::Introspection;
 use crate::introspect::subrequest::{self, introspection_of};
 use crate::nginx::bits::request::HEADER_SENT;
 use crate::nginx::buffers::Chain;

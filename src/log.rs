@@ -94,7 +94,7 @@ pub fn client_in_endpoint(request: Request) {
 /// The administrator may want that, with `allow` and `deny`, so a worker says it once of a location.
 #[cold]
 pub fn not_internal(subrequest: Request, conf: &LocationConf, endpoint: &[u8]) {
-    if conf.is_said_to_be_open.replace(true) {
+    if conf.has_warned_of_clients.replace(true) {
         return;
     }
     ngx_log_error!(

@@ -47,10 +47,15 @@ impl Module {
         unsafe { request.context(PLACE.get()) }
     }
 
-    /// Sets that.
+    /// Sets the context of a request where it is.
+    ///
+    /// # Safety
+    ///
+    /// As [`Module::context_of`].
     #[inline(always)]
-    pub fn set_context<T>(request: Request, context: Lasting<T>) {
-        request.set_context(PLACE.get(), context);
+    pub unsafe fn set_context<T>(request: Request, context: Lasting<T>) {
+        // SAFETY: the caller's promise.
+        unsafe { request.set_context(PLACE.get(), context) };
     }
 }
 

@@ -12,7 +12,7 @@ use crate::request::context::{Context, State};
 /// Adds the variables to a configuration.
 pub fn register(cf: &mut ngx_conf_t) -> Option<()> {
     add_variable::<Status>(cf, "phantom_token_cache_status")?;
-    add_variable::<Result>(cf, "phantom_token_result")?;
+    add_variable::<RequestResult>(cf, "phantom_token_result")?;
     add_variable::<Jwt>(cf, "phantom_token_jwt")
 }
 
@@ -27,9 +27,9 @@ impl Variable for Status {
 }
 
 /// `$phantom_token_result`
-struct Result;
+struct RequestResult;
 
-impl Variable for Result {
+impl Variable for RequestResult {
     fn value(request: Request) -> Option<Lasting<[u8]>> {
         let outcome = match context(&request)?.state() {
             State::New | State::Introspecting(_) | State::Waiting(_) => return None,

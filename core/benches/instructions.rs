@@ -71,7 +71,7 @@ const WORKLOADS: [Workload; 11] = [
     ("count two things", |worker, _| {
         let (counters, line) = (worker.zone.counters(), black_box(WorkerLine::of(3)));
         counters.count(line, Outcome::Granted);
-        counters.count(line, CacheStatus::LocalHit);
+        counters.count(line, CacheStatus::WorkerHit);
     }),
     ("record a latency", |worker, round| {
         worker.zone.counters().record_latency(black_box(WorkerLine::of(3)), round as u64);

@@ -1,7 +1,8 @@
 //! Who may do what: whether the holder of an active token has access to a location.
 //!
 //! Each grant comes through [`admit`], whatever way its JWT has come: out of a cache, by an introspection of
-//! its own or of another request, fresh or stale.
+//! its own or of another request, fresh or stale, from where a redirect began or from the request that a
+//! subrequest is a part of.
 
 use crate::refusal::Refusal;
 

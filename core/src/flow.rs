@@ -21,8 +21,8 @@ use std::cell::Cell;
 
 use crate::UnixTime;
 use crate::cache::{
-    CacheKey, Flight, Follow, Join, Landing, Lifetime, LocalHit, Lookup, Process, Ticket,
-    WorkerCache, Zone,
+    CacheKey, Flight, Follow, Join, Landing, Lifetime, Lookup, Process, Ticket, WorkerCache,
+    WorkerHit, Zone,
 };
 use crate::freshness;
 use crate::outcome::CacheStatus;
@@ -270,14 +270,14 @@ impl Flow {
             return false;
         };
         let now = site.now();
-        let is_used = cache.serve(key, zone.generation(key), now, |hit: LocalHit<'_>| {
+        let is_used = cache.serve(key, zone.generation(key), now, |hit: WorkerHit<'_>| {
             // One that is about to go stale may have been renewed: the zone knows. The zone may also
             // have dropped what turned out to be inactive.
             !settings.has_to_renew(hit.lifetime, now)
                 && (!hit.touch || zone.touch(site.process(), key, now) != Some(false))
         });
         if is_used {
-            self.status.set(Some(CacheStatus::LocalHit));
+            self.status.set(Some(CacheStatus::WorkerHit));
         }
         is_used
     }

@@ -4,13 +4,15 @@
 //! that is asked for once more costs a little, one that is honoured for too long is a hole.
 
 mod not_stored;
+mod remedy;
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::UnixTime;
 use crate::cache::Lifetime;
 use crate::introspection::{Field, Fields};
-pub use not_stored::{NotStored, Remedy};
+pub use not_stored::NotStored;
+pub use remedy::Remedy;
 
 /// What the configuration says about lifetimes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! A member that occurs twice is reported as such: which of the two counts differs between
 //! parsers (RFC 8259 section 4), so an answer must not mean one thing here and another elsewhere.
 
+mod member;
 mod plain;
 
 use std::borrow::Cow;
@@ -11,45 +12,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::UnixTime;
-
-/// The value of one member.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Member<'a> {
-    /// The object has no such member.
-    #[default]
-    Absent,
-    /// The object has it more than once.
-    Repeated,
-    Null,
-    Bool(bool),
-    String(Cow<'a, str>),
-    /// A number, read as a NumericDate (RFC 7519 section 2) and rounded down to whole seconds.
-    Date(UnixTime),
-    /// A number below 0, which is a time before 1970.
-    BeforeEpoch,
-    /// An array or an object.
-    Other,
-}
-
-impl<'a> Member<'a> {
-    /// The time that a number stands for; one before 1970 is as good as 1970.
-    pub(crate) fn date(&self) -> Option<UnixTime> {
-        match self {
-            Self::Date(time) => Some(*time),
-            Self::BeforeEpoch => Some(UnixTime(0)),
-            _ => None,
-        }
-    }
-
-    /// The bytes of a string; nothing for any other value.
-    pub(crate) fn into_string(self) -> Option<Cow<'a, [u8]>> {
-        match self {
-            Self::String(Cow::Borrowed(text)) => Some(Cow::Borrowed(text.as_bytes())),
-            Self::String(Cow::Owned(text)) => Some(Cow::Owned(text.into_bytes())),
-            _ => None,
-        }
-    }
-}
+pub(crate) use member::Member;
 
 /// `text` is not one JSON object (RFC 8259) in UTF-8, or has a name or a wanted value that cannot be
 /// represented: a lone surrogate, a number out of range.

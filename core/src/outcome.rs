@@ -56,7 +56,7 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheStatus {
     /// Found in the worker's own cache.
-    LocalHit,
+    WorkerHit,
     /// Found in the zone.
     ZoneHit,
     /// Found nowhere.
@@ -76,7 +76,7 @@ pub enum CacheStatus {
 impl CacheStatus {
     /// All, in the order in which they are counted and reported.
     pub const ALL: [Self; 8] = [
-        Self::LocalHit,
+        Self::WorkerHit,
         Self::ZoneHit,
         Self::Miss,
         Self::Expired,
@@ -90,7 +90,7 @@ impl CacheStatus {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::LocalHit | Self::ZoneHit => "HIT",
+            Self::WorkerHit | Self::ZoneHit => "HIT",
             Self::Miss => "MISS",
             Self::Expired => "EXPIRED",
             Self::Coalesced => "COALESCED",
@@ -104,7 +104,7 @@ impl CacheStatus {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::LocalHit => "local_hit",
+            Self::WorkerHit => "local_hit",
             Self::ZoneHit => "zone_hit",
             Self::Miss => "miss",
             Self::Expired => "expired",

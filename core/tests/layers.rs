@@ -51,6 +51,7 @@ fn a_circle_is_found_whichever_way_it_is_written() {
         ("use crate::b;", "use super::a::One;"),
         ("use crate::{c, b::{self, Two}};", "fn two() { crate::a::one() }"),
         ("use crate::b::Two as Second;", "use crate::a;"),
+        ("use crate::b;", "use super::a::{One};"),
     ] {
         let sources = Sources::of([("a", one), ("b", other), ("c", "// use crate::a;")]);
         assert_eq!(sources.circles(), [["a", "b"]], "{one} {other}");
@@ -79,9 +80,11 @@ impl Sources {
     }
 
     fn from_texts(texts: &BTreeMap<String, String>) -> Self {
+        let re_exports = texts.iter().flat_map(|(name, text)| paths(name, text, is_re_export));
+        let re_exports: Vec<_> = re_exports.collect();
         let uses = texts.iter().map(|(name, text)| {
-            let paths = paths(name, text);
-            let files = paths.iter().filter_map(|path| file_of(path, texts));
+            let paths = paths(name, text, |before| !is_re_export(before));
+            let files = paths.iter().filter_map(|path| file_of(path, texts, &re_exports));
             (name.clone(), files.filter(|file| file != name).collect())
         });
         Self { uses: uses.collect() }
@@ -131,14 +134,36 @@ fn read(root: &Path, folder: &Path, texts: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The file that a path leads into. The root of the crate only says which files there are.
-fn file_of(path: &[String], texts: &BTreeMap<String, String>) -> Option<String> {
+/// The file that a path leads into, also where its name is only passed on. The root of the crate only says
+/// which files there are.
+fn file_of(
+    path: &[String],
+    texts: &BTreeMap<String, String>,
+    re_exports: &[Vec<String>],
+) -> Option<String> {
     let lengths = (1..=path.len()).rev();
-    lengths.map(|length| path[..length].join("::")).find(|name| texts.contains_key(name))
+    let file =
+        lengths.map(|length| path[..length].join("::")).find(|name| texts.contains_key(name))?;
+    let depth = file.split("::").count();
+    let passed_on = re_exports.iter().find(|other| {
+        other.len() > depth + 1
+            && other[..depth] == path[..depth]
+            && other.last() == path.get(depth)
+    });
+    match passed_on {
+        Some(other) => file_of(other, texts, &[]),
+        None => Some(file),
+    }
 }
 
-/// The paths in a text that begin at the crate, at the file, or above it.
-fn paths(file: &str, text: &str) -> Vec<Vec<String>> {
+/// Whether what stands before a path makes it a name that is only passed on.
+fn is_re_export(before: &str) -> bool {
+    let statement = before.rsplit([';', '}', '\n']).next().unwrap_or_default().trim();
+    statement.starts_with("pub") && statement.ends_with("use")
+}
+
+/// The paths in a text that begin at the crate, at the file, above or below it, and have this before them.
+fn paths(file: &str, text: &str, has_before: impl Fn(&str) -> bool) -> Vec<Vec<String>> {
     let code: Vec<&str> = text
         .split("#[cfg(test)]\nmod tests")
         .next()
@@ -147,18 +172,38 @@ fn paths(file: &str, text: &str) -> Vec<Vec<String>> {
         .filter_map(|line| line.split("//").next())
         .collect();
     let code = code.join("\n");
-    let here: Vec<String> = file.split("::").map(str::to_owned).collect();
+    let here: Vec<String> = match file {
+        "lib" => Vec::new(),
+        file => file.split("::").map(str::to_owned).collect(),
+    };
+    let children: Vec<String> = code
+        .lines()
+        .filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'))
+        .map(|name| format!("{name}::"))
+        .collect();
     let mut paths = Vec::new();
+    for child in &children {
+        for (at, _) in code.match_indices(child.as_str()) {
+            if begins_at(&code, at) && has_before(&code[..at]) {
+                expand(&here, &code[at..], &mut paths);
+            }
+        }
+    }
     for (start, above) in [("crate::", here.len()), ("super::", 1), ("self::", 0)] {
         for (at, _) in code.match_indices(start) {
-            let before = code[..at].chars().next_back();
-            if !before.is_some_and(|before| before.is_alphanumeric() || "_:$".contains(before)) {
-                let base = here[..here.len() - above].to_vec();
+            if begins_at(&code, at) && has_before(&code[..at]) {
+                let base = here[..here.len().saturating_sub(above)].to_vec();
                 expand(&base, &code[at + start.len()..], &mut paths);
             }
         }
     }
     paths
+}
+
+/// Whether a path begins there, and does not go on.
+fn begins_at(code: &str, at: usize) -> bool {
+    let before = code[..at].chars().next_back();
+    !before.is_some_and(|before| before.is_alphanumeric() || "_:$".contains(before))
 }
 
 /// Follows a path, and each of a group in braces.

@@ -147,7 +147,7 @@ fn used(zone: &Zone) {
     let counters = zone.counters();
     counters.count(FIRST, Outcome::Granted);
     counters.count(WorkerLine::of(1), Outcome::Granted);
-    counters.count(FIRST, CacheStatus::LocalHit);
+    counters.count(FIRST, CacheStatus::WorkerHit);
     (0..4).for_each(|_| counters.count(FIRST, Counter::Introspection));
     for millis in [2, 3, 100] {
         counters.record_latency(FIRST, millis);

@@ -24,7 +24,7 @@ pub struct LocationConf {
     pub content: Option<Content>,
     pub access: Access,
     /// Whether this worker has warned of it as an introspection location that clients can reach.
-    pub is_said_to_be_open: Cell<bool>,
+    pub has_warned_of_clients: Cell<bool>,
 }
 
 /// A directive that has the module itself answer the requests of a location.
@@ -68,7 +68,7 @@ impl LocationConf {
             own: None,
             content: None,
             access: Access::Open,
-            is_said_to_be_open: Cell::new(false),
+            has_warned_of_clients: Cell::new(false),
         }
     }
 
@@ -146,6 +146,13 @@ impl MergedLocation {
         location::name(self.core())
     }
 
+    /// Its configuration.
+    pub fn conf(&self) -> &LocationConf {
+        // SAFETY: as above, and as below.
+        unsafe { self.conf.as_ref() }
+    }
+
+    /// The same, to be changed. No reference to it is kept.
     #[expect(clippy::mut_from_ref, reason = "it is in the pool, and not in the list")]
     pub fn conf_mut(&self) -> &mut LocationConf {
         // SAFETY: as above. Nobody keeps a reference while NGINX reads its configuration, nor does

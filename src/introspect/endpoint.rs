@@ -64,55 +64,32 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[MergedLocation]) -> Option<(
     let mut named: Vec<(&MergedLocation, bool)> = Vec::new();
     let mut lost: Vec<Rc<[u8]>> = Vec::new();
     for location in locations {
-        let Access::Protected(protection) = &mut location.conf_mut().access else {
+        let Access::Protected(protection) = &location.conf().access else {
             continue;
         };
-        let target = find(locations, &protection.question.endpoint);
+        let endpoint = Rc::clone(&protection.question.endpoint);
+        let target = find(locations, &endpoint);
         if !location.name().is_empty()
-            && !leads_somewhere(locations, &protection.question.endpoint)
-            && !lost.contains(&protection.question.endpoint)
+            && !leads_somewhere(locations, &endpoint)
+            && !lost.contains(&endpoint)
         {
-            let endpoint = String::from_utf8_lossy(&protection.question.endpoint).into_owned();
-            cf.warn(&Warning::Nowhere(location.context(cf), endpoint));
-            lost.push(protection.question.endpoint.clone());
+            let name = String::from_utf8_lossy(&endpoint).into_owned();
+            cf.warn(&Warning::Nowhere(location.context(cf), name));
+            lost.push(Rc::clone(&endpoint));
         }
-        let given = location.conf_mut().settings.cache.with_defaults().vary;
-        let mut vary = Vary::default();
-        for &value in &*given {
-            match value.variables().any(|name| variables::may_change(cf, name)) {
-                true => vary.add_unsettled(value),
-                false => vary.add(value),
-            }
-        }
+        let given = location.conf().settings.cache.with_defaults().vary;
         let passing = target.and_then(|target| Passing::of(cf, target.core()));
-        protection.ignores_client_abort =
-            passing.as_ref().is_some_and(Passing::ignores_client_abort);
-        let hosts: &[&[u8]] = match (target, passing.as_ref().map(Passing::host)) {
-            (Some(_), None) => &[],
-            (_, Some(Host::Fixed(host))) => {
+        let vary = vary_of(cf, &given, target, passing.as_ref())?;
+        if let Access::Protected(protection) = &mut location.conf_mut().access {
+            if let Some(Host::Fixed(host)) = passing.as_ref().map(Passing::host) {
                 protection.ask_as(host);
-                &[]
             }
-            (_, Some(Host::Variable(host))) => &[host],
-            // What is not known is taken for what may be.
-            (None, None) | (_, Some(Host::OfClient)) => &[b"$http_host"],
-        };
-        for host in hosts {
-            let host = ComplexValue::compile(cf, host)?;
-            let constants = target.map(|target| rewrite::constants(cf, target.core()));
-            let constants = constants.unwrap_or_default();
-            if !host.variables().all(|name| constants.contains(&name)) {
-                vary.add_unsettled(host);
-            }
+            protection.ignores_client_abort =
+                passing.as_ref().is_some_and(Passing::ignores_client_abort);
+            protection.ask_by(vary);
         }
-        // The client may name another host in its URI than in its field, and by HTTP/3 it has none of these.
-        if !hosts.is_empty() && passing.as_ref().is_none_or(Passing::has_variables) {
-            vary.add(ComplexValue::compile(cf, b"$host")?);
-        }
-        protection.ask_by(vary);
         let is_unvaried = given.is_empty();
-        let Some(target) = target.filter(|target| target.name() == &*protection.question.endpoint)
-        else {
+        let Some(target) = target.filter(|target| target.name() == &*endpoint) else {
             continue;
         };
         match named.iter_mut().find(|(one, _)| ptr::eq(*one, target)) {
@@ -129,6 +106,40 @@ fn resolve_server(cf: &mut ngx_conf_t, locations: &[MergedLocation]) -> Option<(
         parts.for_each(|part| part.conf_mut().access.be_endpoint());
     }
     Some(())
+}
+
+/// By which values the answers in a location vary: those that are given, and what of the request decides
+/// whom its introspection location asks.
+fn vary_of(
+    cf: &mut ngx_conf_t,
+    given: &[ComplexValue],
+    target: Option<&MergedLocation>,
+    passing: Option<&Passing>,
+) -> Option<Vary> {
+    let mut vary = Vary::default();
+    for &value in given {
+        match value.variables().any(|name| variables::may_change(cf, name)) {
+            true => vary.add_unsettled(value),
+            false => vary.add(value),
+        }
+    }
+    let host: &[u8] = match (target, passing.map(Passing::host)) {
+        (Some(_), None) | (_, Some(Host::Fixed(_))) => return Some(vary),
+        (_, Some(Host::Variable(host))) => host,
+        // What is not known is taken for what may be.
+        (None, None) | (_, Some(Host::OfClient)) => b"$http_host",
+    };
+    let host = ComplexValue::compile(cf, host)?;
+    let constants = target.map(|target| rewrite::constants(cf, target.core()));
+    let constants = constants.unwrap_or_default();
+    if !host.variables().all(|name| constants.contains(&name)) {
+        vary.add_unsettled(host);
+    }
+    // The client may name another host in its URI than in its field, and by HTTP/3 it has none of these.
+    if passing.is_none_or(Passing::has_variables) {
+        vary.add(ComplexValue::compile(cf, b"$host")?);
+    }
+    Some(vary)
 }
 
 /// The location of a server that NGINX finds for an endpoint: that of its name, else the longest path
@@ -170,7 +181,7 @@ fn warn(cf: &ngx_conf_t, location: &MergedLocation, is_unvaried: bool) {
         cf.warn(&Warning::Open(location.context(cf)));
     }
     if let (Access::Open | Access::NotConfigured, Some((directive, set))) =
-        (&location.conf_mut().access, &location.conf_mut().own)
+        (&location.conf().access, &location.conf().own)
     {
         cf.warn(&Warning::OfNoEffect(location.context(cf), directive.clone(), set.clone()));
     }

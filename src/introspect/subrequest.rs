@@ -10,7 +10,7 @@ use nginx_sys::{
 use phantom_token_core::introspection::Question;
 
 use crate::conf::location::Access;
-use crate::introspect::Introspection;
+use crate::introspect::introspection::Introspection;
 use crate::log;
 use crate::module::Module;
 use crate::nginx::bits::request::{BACKGROUND, HEADER_ONLY, SUBREQUEST_IN_MEMORY};
@@ -37,7 +37,9 @@ pub fn start(
     subrequest.raw_mut().method_name = nginx::string(b"POST");
     // The variables of a subrequest are its parent's: what one evaluates, the other would see.
     let presented = introspection.presented();
-    hand_on_variables(request, subrequest, presented.authorization())?;
+    // SAFETY: what a request presents lives as long as the request.
+    let authorization = unsafe { Lasting::new(presented.authorization()) };
+    hand_on_variables(request, subrequest, authorization)?;
     let body = subrequest.join(&[question.form(presented.token()).as_bytes()])?;
     nginx::subrequest::set_body(subrequest, body)?;
     set_headers(subrequest, request, question, body.len())?;
@@ -53,11 +55,11 @@ pub fn start(
 fn hand_on_variables(
     client: Request,
     subrequest: Request,
-    authorization: &'static [u8],
+    authorization: Lasting<[u8]>,
 ) -> Result<(), OutOfMemory> {
     let main = Module::main_of(&client).ok_or(OutOfMemory)?;
     let of_client = main.of_client.get_or_init(|| OfClient::of(&client));
-    of_client.hand_on(client, subrequest, Lasting::of_static(authorization))
+    of_client.hand_on(client, subrequest, authorization)
 }
 
 /// A subrequest that waits for the connection's timer, as one delayed by `limit_req` does, is woken

@@ -1,20 +1,18 @@
-//! References that are kept by what lives in a request's pool.
+//! References that are kept by what lives in a pool of NGINX's.
 
 use core::ops::Deref;
 use core::ptr::NonNull;
 
 use nginx_sys::ngx_str_t;
 
-/// A reference to what lives as long as a request: it is in the request's pool, or in the configuration.
-///
-/// As [`Request`](super::request::Request), it is good for the callback of NGINX that it was made in, and
-/// beyond for what is in the request's pool.
+/// A reference to what outlives whoever holds the reference: a callback of NGINX, something in the pool of
+/// a request, or something in the configuration.
 pub struct Lasting<T: ?Sized>(NonNull<T>);
 
 impl<T: ?Sized> Lasting<T> {
     /// # Safety
     ///
-    /// `value` lives as long as the request, and the reference is not used when the request is no more.
+    /// `value` outlives whatever holds the reference.
     pub unsafe fn new(value: &T) -> Self {
         Self(NonNull::from(value))
     }
@@ -45,7 +43,7 @@ impl Lasting<[u8]> {
         Self(NonNull::from(bytes))
     }
 
-    /// What follows a beginning, if it has that.
+    /// The rest of a text that begins so.
     pub fn behind(self, beginning: &[u8]) -> Option<Self> {
         self.strip_prefix(beginning).map(NonNull::from).map(Self)
     }
@@ -54,7 +52,7 @@ impl Lasting<[u8]> {
         super::string(&self)
     }
 
-    /// The bytes, for a value that is kept in the request's pool as well.
+    /// The bytes, for a value that is kept in the same pool.
     ///
     /// # Safety
     ///

@@ -288,7 +288,12 @@ impl Request {
         unsafe { (*self.raw().ctx.add(place)).cast::<T>().as_ref() }
     }
 
-    pub fn set_context<T>(self, place: usize, context: Lasting<T>) {
+    /// Sets that.
+    ///
+    /// # Safety
+    ///
+    /// As [`Request::context`].
+    pub unsafe fn set_context<T>(self, place: usize, context: Lasting<T>) {
         // SAFETY: `ctx` has a place for each HTTP module.
         unsafe { *self.raw().ctx.add(place) = context.as_ptr().cast() };
     }

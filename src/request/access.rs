@@ -45,7 +45,7 @@ fn out_of_memory(request: Request) -> ngx_int_t {
 
 fn check_token(request: Request, protection: &Protection) -> Step {
     if !request.is_main() && inherits_grant(request, protection)? {
-        return Ok(rc::OK);
+        return flow::keep_grant(request, protection);
     }
     let context = &*Context::of_or_new(&request)?;
     if let State::Introspecting(_) | State::Waiting(_) = context.state() {
@@ -53,7 +53,7 @@ fn check_token(request: Request, protection: &Protection) -> Step {
     }
     let Profiles { question, answer } = protection.profiles(request)?;
     match context.decided(question) {
-        Some(State::Granted(_)) => return Ok(rc::OK),
+        Some(State::Granted(_)) => return flow::keep_grant(request, protection),
         Some(State::Refused(refused)) => return refusal::repeat(request, context, refused),
         _ if request.is_error_page() => {
             if let Some(step) = keep_decision(request, context) {

@@ -12,8 +12,8 @@ use phantom_token_core::flow::Flow;
 use phantom_token_core::token::bearer::{BearerError, TokenSyntax};
 use phantom_token_core::token::presented::Presented;
 
-use crate::introspect::Introspection;
 use crate::introspect::capture::Captured;
+use crate::introspect::introspection::Introspection;
 use crate::module::Module;
 use crate::nginx::bits::request::{FILTER_FINALIZE, INTERNAL};
 use crate::nginx::lasting::Lasting;
@@ -98,12 +98,16 @@ impl Context {
     /// The context of a request, made if there is none, and found by [`Context::in_location`] from here
     /// on.
     pub fn of_or_new(request: &Request) -> Result<Lasting<Self>, OutOfMemory> {
-        if let Some(context) = Self::of(request) {
-            Module::set_context(*request, context);
-            return Ok(context);
+        if let Some(context) = Self::in_location(request) {
+            // SAFETY: a context lives in the pool of its request.
+            return Ok(unsafe { Lasting::new(context) });
         }
-        let context = Self::add(*request)?;
-        Module::set_context(*request, context);
+        let context = match Self::from_before(request) {
+            Some(context) => context,
+            None => Self::add(*request)?,
+        };
+        // SAFETY: nothing else is set as a context.
+        unsafe { Module::set_context(*request, context) };
         Ok(context)
     }
 
@@ -183,8 +187,8 @@ impl Context {
 
     /// Takes the token out of what the client sent, also after the header was given the JWT.
     ///
-    /// Here and below, `'static` stands for the life of the request: as a [`Lasting`] reference, it is good
-    /// for what is in the request's pool.
+    /// The lifetime `'static` means as long as the request. So what is presented may only be kept in the
+    /// request's pool, as a [`Lasting`] reference.
     ///
     /// # Errors
     ///
@@ -231,7 +235,7 @@ impl Context {
         self.change(State::Waiting(waiter));
     }
 
-    /// Nobody is to wake the request any more, which is not where it waited.
+    /// The request has left the location where it waited, so nobody is to wake it.
     pub fn stop_waiting(&self) {
         if let State::Introspecting(_) | State::Waiting(_) = self.state.get() {
             self.change(State::New);

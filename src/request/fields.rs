@@ -21,7 +21,7 @@ pub struct Refused {
     pub outcome: Outcome,
 }
 
-/// What the response to a refused request has of ours. A request may be refused more than once, and
+/// Which fields of the response to a refused request this module has set. A request may be refused more than once, and
 /// NGINX may have thrown all fields away in between.
 #[derive(Default)]
 pub struct Fields {
@@ -74,7 +74,7 @@ impl Fields {
         self.body.set(Some(body));
     }
 
-    /// That, once.
+    /// Takes it, once.
     pub fn take_body(&self) -> Option<&'static [u8]> {
         self.body.take()
     }

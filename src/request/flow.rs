@@ -1,14 +1,15 @@
 //! Gets the JWT for a request's token: carries out what its [`Flow`] says.
 
 use nginx_sys::ngx_int_t;
-use phantom_token_core::admit::admit;
+use phantom_token_core::admit::{Admission, admit};
 use phantom_token_core::cache::{CacheKey, Counter, Profile, Zone};
 use phantom_token_core::flow::{self, Ask, Flow, Found, Grant, Here, Memory, Next};
 use phantom_token_core::outcome::Outcome;
 use phantom_token_core::refusal::Refusal;
 use phantom_token_core::token::bearer::OpaqueToken;
 
-use crate::introspect::{self, Introspection};
+use crate::introspect;
+use crate::introspect::introspection::Introspection;
 use crate::log;
 use crate::nginx::OfWorker;
 use crate::nginx::lasting::Lasting;
@@ -69,6 +70,24 @@ pub fn resume(request: Request, context: &Context, protection: &Protection) -> S
         State::Waiting(_) => holder.look(),
         _ => holder.conclude(),
     }
+}
+
+/// Lets a request go on with a JWT that it has already, where a redirect has led it or as a part of
+/// another request, if the rules here admit it.
+pub fn keep_grant(request: Request, protection: &Protection) -> Step {
+    match admitted(protection) {
+        Ok(_admission) => Ok(rc::OK),
+        Err(refusal) => {
+            let context = Context::of_or_new(&request)?;
+            refuse(request, &context, Some(protection), &refusal)
+        }
+    }
+}
+
+/// Asks the rules of a location, as each grant does.
+#[inline(always)]
+fn admitted(protection: &Protection) -> Result<Admission, Refusal> {
+    admit(&protection.rules)
 }
 
 /// A token, and its place in the cache.
@@ -154,7 +173,7 @@ impl Holder<'_> {
     /// Lets the request go on with the JWT in place of the token, if the rules admit it.
     #[inline(always)]
     fn grant(&self, jwt: &[u8]) -> Step {
-        let admission = match admit(&self.protection.rules) {
+        let admission = match admitted(self.protection) {
             Ok(admission) => admission,
             Err(refusal) => return self.refuse(&refusal),
         };

@@ -40,7 +40,7 @@ pub use lock::{OwnerId, Process};
 #[cfg(shuttle)]
 pub use sync::watch;
 pub(crate) use worker_cache::KeyHasher;
-pub use worker_cache::{LocalHit, WorkerCache};
+pub use worker_cache::{WorkerCache, WorkerHit};
 pub use zone::Zone;
 
 /// An answer to store, and how long it may be used.

@@ -16,7 +16,7 @@ use std::num::NonZeroUsize;
 
 /// The most recently used JWTs of one zone, in the memory of one worker process.
 pub struct WorkerCache {
-    entries: LruCache<CacheKey, LocalEntry, BuildHasherDefault<KeyHasher>>,
+    entries: LruCache<CacheKey, WorkerEntry, BuildHasherDefault<KeyHasher>>,
     /// Sum of the lengths of all JWTs, no more than `limit`.
     bytes: usize,
     limit: usize,
@@ -25,7 +25,7 @@ pub struct WorkerCache {
 
 /// A JWT that is fresh.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct LocalHit<'a> {
+pub struct WorkerHit<'a> {
     /// The JWT.
     pub jwt: &'a [u8],
     /// How long it may be used.
@@ -53,7 +53,7 @@ impl WorkerCache {
         key: &CacheKey,
         generation: Generation,
         now: UnixTime,
-        is_wanted: impl FnOnce(LocalHit<'_>) -> bool,
+        is_wanted: impl FnOnce(WorkerHit<'_>) -> bool,
     ) -> bool {
         let Some(entry) = self.entries.get_mut(key) else {
             return false;
@@ -103,7 +103,7 @@ impl WorkerCache {
         copy.extend_from_slice(jwt);
         self.make_room(jwt.len());
         self.bytes = self.bytes.saturating_add(jwt.len());
-        let entry = LocalEntry { jwt: copy, lifetime, generation, touched: now };
+        let entry = WorkerEntry { jwt: copy, lifetime, generation, touched: now };
         self.entries.put(key, entry);
     }
 
@@ -129,15 +129,15 @@ impl WorkerCache {
         self.forget(removed);
     }
 
-    fn forget(&mut self, removed: Option<LocalEntry>) {
+    fn forget(&mut self, removed: Option<WorkerEntry>) {
         let bytes = removed.map_or(0, |entry| entry.jwt.len());
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 }
 
-impl fmt::Debug for LocalHit<'_> {
+impl fmt::Debug for WorkerHit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalHit")
+        f.debug_struct("WorkerHit")
             .field("jwt", &format_args!("{} bytes", self.jwt.len()))
             .field("lifetime", &self.lifetime)
             .field("touch", &self.touch)
@@ -145,7 +145,7 @@ impl fmt::Debug for LocalHit<'_> {
     }
 }
 
-struct LocalEntry {
+struct WorkerEntry {
     jwt: Vec<u8>,
     lifetime: Lifetime,
     generation: Generation,
@@ -153,13 +153,13 @@ struct LocalEntry {
     touched: UnixTime,
 }
 
-impl LocalEntry {
-    fn hit(&mut self, generation: Generation, now: UnixTime) -> Option<LocalHit<'_>> {
+impl WorkerEntry {
+    fn hit(&mut self, generation: Generation, now: UnixTime) -> Option<WorkerHit<'_>> {
         if self.generation != generation || !self.lifetime.is_fresh(now) {
             return None;
         }
         let touch = std::mem::replace(&mut self.touched, now) != now;
-        Some(LocalHit { jwt: &self.jwt, lifetime: self.lifetime, touch })
+        Some(WorkerHit { jwt: &self.jwt, lifetime: self.lifetime, touch })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::cache::{
     Answer, Asked, CacheKey, Entry, InsertError, Landing, Lifetime, Ticket, WorkerCache, Zone,
 };
 use crate::freshness::{self, NotStored, Remedy};
-use crate::introspection::{self, interpret};
+use crate::introspection::{self, Verdict, interpret};
 use crate::refusal::Refusal;
 use crate::token::jwt::Jwt;
 
@@ -102,7 +102,7 @@ impl Inquiry {
         jwt_members: &[impl AsRef<str>],
     ) -> Conclusion<'a> {
         let verdict = interpret(&reply.answer, jwt_members, site.now());
-        let verdict = verdict.map_err(Refusal::from).and_then(|verdict| verdict.into_jwt());
+        let verdict = verdict.map_err(Refusal::from).and_then(jwt_of);
         let (Some((zone, copies)), Some(key), Some(order)) = (cache, self.key, self.order) else {
             return Conclusion { verdict, unstored: None, ending: Ending::Abandoned };
         };
@@ -203,6 +203,17 @@ impl Inquiry {
             freshness::inactive_lifetime(headers, &settings.freshness, bound, self.asked)?;
         let stored = place.store(Answer::Inactive, lifetime);
         stored.err().map(Unstored::from)
+    }
+}
+
+/// The JWT with which a request goes on, or why it does not.
+fn jwt_of(verdict: Verdict<'_>) -> Result<Jwt<'_>, Refusal> {
+    match verdict {
+        Verdict::Active(jwt) => Ok(jwt),
+        Verdict::Inactive => Err(Refusal::InactiveToken),
+        Verdict::NoAccessToken(other) => Err(Refusal::NoAccessToken(other)),
+        Verdict::NotYetValid(valid_from) => Err(Refusal::NotYetValid { valid_from }),
+        Verdict::Expired => Err(Refusal::ExpiredToken),
     }
 }
 

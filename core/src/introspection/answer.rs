@@ -10,7 +10,6 @@ use super::failure::{Failure, Said};
 use super::fields::{Field, Fields};
 use super::source::Source;
 use crate::json::{self, Member};
-use crate::refusal::Refusal;
 use crate::token::jwt::Jwt;
 use crate::{UnixTime, media_type};
 
@@ -79,23 +78,6 @@ pub enum Verdict<'a> {
     NotYetValid(UnixTime),
     /// The token is said to be active, but its time is over; to the client the same as inactive.
     Expired,
-}
-
-impl<'a> Verdict<'a> {
-    /// The JWT with which a request goes on.
-    ///
-    /// # Errors
-    ///
-    /// Why it does not.
-    pub fn into_jwt(self) -> Result<Jwt<'a>, Refusal> {
-        match self {
-            Self::Active(jwt) => Ok(jwt),
-            Self::Inactive => Err(Refusal::InactiveToken),
-            Self::NoAccessToken(other) => Err(Refusal::NoAccessToken(other)),
-            Self::NotYetValid(valid_from) => Err(Refusal::NotYetValid { valid_from }),
-            Self::Expired => Err(Refusal::ExpiredToken),
-        }
-    }
 }
 
 /// A token that is no access token, by the words of the answer that say so.

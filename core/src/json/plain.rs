@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::Member;
+use super::member::Member;
 use crate::UnixTime;
 use crate::token::charset;
 
@@ -132,7 +132,7 @@ fn read(text: &[u8]) -> Option<(Member<'_>, &[u8])> {
     })
 }
 
-/// A value with at most so many inside of each other.
+/// A value nested at most so deep.
 #[inline]
 fn skip(text: &[u8], depth: usize) -> Option<&[u8]> {
     let (first, rest) = next(text)?;

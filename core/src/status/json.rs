@@ -1,6 +1,6 @@
 //! The status as JSON.
 
-use super::{Build, ZoneStatus};
+use super::model::{Build, ZoneStatus};
 use crate::cache::{Counter, Latency, Snapshot, Usage};
 use crate::outcome::{CacheStatus, Outcome};
 use serde::{Serialize, Serializer};

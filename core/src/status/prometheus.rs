@@ -1,6 +1,6 @@
 //! The status in Prometheus's text exposition format, version 0.0.4.
 
-use super::{Build, ZoneStatus};
+use super::model::{Build, ZoneStatus};
 use crate::cache::{Counter, Latency, Usage};
 use crate::outcome::{CacheStatus, Outcome};
 use std::fmt::{self, Display, Formatter};

@@ -1,10 +1,14 @@
 //! A token as a request presents it: parsed once, hashed once, and handed on.
 
+use std::fmt;
+
 use crate::cache::CacheKey;
 use crate::token::bearer::{self, BearerError, OpaqueToken, TokenSyntax};
 
 /// The token of a request, in the `Authorization` that it stands in.
-#[derive(Clone, Copy, Debug)]
+///
+/// It is a secret, so `Debug` does not print it.
+#[derive(Clone, Copy)]
 pub struct Presented<'a> {
     authorization: &'a [u8],
     token: OpaqueToken<'a>,
@@ -49,5 +53,22 @@ impl<'a> Presented<'a> {
     #[must_use]
     pub fn key(&self) -> Option<&CacheKey> {
         self.key.as_ref()
+    }
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_does_not_contain_the_token() {
+        let presented = Presented::parse(Some(b"Bearer c2VjcmV0"), TokenSyntax::B64token).unwrap();
+        assert_eq!(format!("{presented:?}"), "Presented { key: None, .. }");
     }
 }

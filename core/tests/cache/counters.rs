@@ -46,7 +46,7 @@ fn nothing_counted_is_lost_when_workers_share_a_line() {
             let counters = zone.counters();
             scope.spawn(move || {
                 for millis in 0..1000 {
-                    counters.count(WorkerLine::of(worker), CacheStatus::LocalHit);
+                    counters.count(WorkerLine::of(worker), CacheStatus::WorkerHit);
                     counters.record_latency(WorkerLine::of(worker), millis);
                 }
             });
@@ -54,7 +54,7 @@ fn nothing_counted_is_lost_when_workers_share_a_line() {
     });
 
     let snapshot = zone.counters().snapshot();
-    assert_eq!(snapshot.get(CacheStatus::LocalHit), 3000);
+    assert_eq!(snapshot.get(CacheStatus::WorkerHit), 3000);
     assert_eq!(snapshot.latency().count(), 3000);
 }
 

@@ -9,6 +9,7 @@
     reason = "a test that panics has failed, and that is all"
 )]
 
+mod orders;
 mod world;
 
 use http::StatusCode;
@@ -40,7 +41,7 @@ fn a_jwt_of_the_zone_is_copied_by_the_worker_and_then_found_there() {
 
     assert_eq!(steps.map(|step| grant(step).jwt), [Found::InZone, Found::InWorker]);
     assert_eq!(first.status(), Some(CacheStatus::ZoneHit));
-    assert_eq!(second.status(), Some(CacheStatus::LocalHit));
+    assert_eq!(second.status(), Some(CacheStatus::WorkerHit));
     assert_eq!(world.copy(), JWT);
 }
 

@@ -181,7 +181,7 @@ impl Simulation {
             }
             Step::Grant(Grant { renewal, .. }) => {
                 let (way, what) = match flow.status() {
-                    Some(CacheStatus::LocalHit) => (Way::Fresh, What::LocalHit),
+                    Some(CacheStatus::WorkerHit) => (Way::Fresh, What::WorkerHit),
                     Some(CacheStatus::Coalesced) => (Way::Fresh, coalesced),
                     Some(CacheStatus::Updating) => (Way::Stale, What::StaleWhileUpdating),
                     _ => (Way::Fresh, What::ZoneHit),

@@ -11,7 +11,7 @@ pub struct Tally(BTreeMap<What, u64>);
 pub enum What {
     Request,
     // How a request ends.
-    LocalHit,
+    WorkerHit,
     ZoneHit,
     HitOfLeader,
     HitOfFollower,
@@ -61,7 +61,7 @@ pub enum What {
 
 /// How a request ends; each ends in one way.
 const ENDS: [What; 10] = [
-    What::LocalHit,
+    What::WorkerHit,
     What::ZoneHit,
     What::HitOfLeader,
     What::HitOfFollower,
@@ -125,7 +125,7 @@ impl Tally {
         for what in ENDS.into_iter().chain(REST) {
             assert!(self.of(what) >= 10, "hardly ever: {what:?} of {self:?}");
         }
-        let hits = self.of(What::LocalHit) + self.of(What::ZoneHit);
+        let hits = self.of(What::WorkerHit) + self.of(What::ZoneHit);
         // Nobody has stored anything for those.
         let requests = self.of(What::Request) - self.of(What::Stranger);
         assert!(hits * 2 > requests, "too few hits: {self:?}");

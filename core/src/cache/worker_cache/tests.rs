@@ -42,7 +42,7 @@ fn serve(
 ) -> Option<Served> {
     let mut seen = None;
     let is_served = cache.serve(key, generation, now, |hit| {
-        let LocalHit { jwt, lifetime, touch } = hit;
+        let WorkerHit { jwt, lifetime, touch } = hit;
         let shown = format!("{hit:?}");
         seen = Some(Served { jwt: jwt.to_vec(), lifetime, touch, shown });
         true
@@ -234,7 +234,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What a worker cache promises, the long way round: a list, the most recent last.
 struct Model {
-    entries: Vec<(u64, LocalEntry)>,
+    entries: Vec<(u64, WorkerEntry)>,
     most: usize,
     limit: usize,
 }
@@ -254,7 +254,7 @@ impl Model {
         Some((jwt, touch))
     }
 
-    fn put(&mut self, key: u64, entry: LocalEntry, now: u64) {
+    fn put(&mut self, key: u64, entry: WorkerEntry, now: u64) {
         self.take(key);
         let Lifetime { fresh_until, expires, .. } = entry.lifetime;
         let over = fresh_until.0 <= now || expires.is_some_and(|at| at.0 <= now);
@@ -267,7 +267,7 @@ impl Model {
         }
     }
 
-    fn take(&mut self, key: u64) -> Option<LocalEntry> {
+    fn take(&mut self, key: u64) -> Option<WorkerEntry> {
         let at = self.entries.iter().position(|(other, _)| *other == key)?;
         Some(self.entries.remove(at).1)
     }
@@ -298,7 +298,7 @@ proptest! {
                 }
                 Step::Put { key: of, len, fresh_for, expires_in, generations_ago } => {
                     let at = |seconds| UnixTime(now.saturating_add_signed(seconds));
-                    let entry = LocalEntry {
+                    let entry = WorkerEntry {
                         jwt: vec![number as u8; len],
                         lifetime: lifetime(at(fresh_for), expires_in.map(at)),
                         generation: Generation(generation.saturating_sub(generations_ago)),
