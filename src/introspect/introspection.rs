@@ -206,7 +206,7 @@ impl Introspection {
         self.body_length.set(length);
     }
 
-    /// What makes the answer where the subrequest is, in place of which [`subrequest`] is called.
+    /// What makes the answer where the subrequest is, in place of which [`subrequest`](super::subrequest) is called.
     pub fn content_handler(&self) -> Option<ContentHandler> {
         self.content_handler.get()
     }
@@ -220,7 +220,7 @@ impl Introspection {
         self.capture.is_finished()
     }
 
-    /// Where the event is kept that [`subrequest`] nudges a background subrequest with.
+    /// Where the event is kept that [`subrequest`](super::subrequest) nudges a background subrequest with.
     pub fn nudge(&self) -> &OnceCell<Event> {
         &self.nudge
     }
